@@ -1,0 +1,210 @@
+//! What the outside says to a shard and hears from it: plain data, no behaviour.
+
+use thiserror::Error;
+
+/// A meeting's media room (the session's id).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomId(pub u128);
+
+/// One connection (device) of a participant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u128);
+
+/// The person behind a peer; a person never receives their own tracks, on any device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OwnerId(pub u128);
+
+/// One published track, unique in the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TrackId(pub u64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    Microphone,
+    Camera,
+    Screen,
+    ScreenAudio,
+}
+
+impl Source {
+    pub fn is_audio(self) -> bool {
+        matches!(self, Source::Microphone | Source::ScreenAudio)
+    }
+
+    /// The word used in capture files and on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Microphone => "microphone",
+            Source::Camera => "camera",
+            Source::Screen => "screen",
+            Source::ScreenAudio => "screen_audio",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    Opus,
+    Vp8,
+    Vp9,
+    H264,
+    Av1,
+}
+
+impl Codec {
+    /// The word used in capture files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::Opus => "opus",
+            Codec::Vp8 => "vp8",
+            Codec::Vp9 => "vp9",
+            Codec::H264 => "h264",
+            Codec::Av1 => "av1",
+        }
+    }
+
+    /// RTP clock rate in Hz.
+    pub fn clock_rate(self) -> u32 {
+        match self {
+            Codec::Opus => 48_000,
+            _ => 90_000,
+        }
+    }
+}
+
+/// An SDP offer of a peer. The first one creates the peer; later ones renegotiate (and restart
+/// ICE when ufrag and password are new).
+#[derive(Debug, Clone)]
+pub struct OfferRequest {
+    pub room: RoomId,
+    pub peer: PeerId,
+    pub owner: OwnerId,
+    pub sdp: String,
+    /// What each sending m-line carries, by mid.
+    pub publications: Vec<(String, Source)>,
+    /// False for observers: their sending m-lines are answered `inactive`.
+    pub may_publish: bool,
+    /// False: the peer declined the recording notice; its tracks are never captured.
+    pub may_capture: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferAnswer {
+    pub sdp: String,
+    pub assignments: Vec<Assignment>,
+}
+
+/// Which track a receive slot (an m-line, by mid) carries now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    pub mid: String,
+    pub peer: PeerId,
+    pub owner: OwnerId,
+    pub source: Source,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OfferError {
+    #[error("invalid SDP: {0}")]
+    InvalidSdp(String),
+    #[error("no common media: {0}")]
+    UnsupportedMedia(String),
+    #[error("no such room")]
+    NoSuchRoom,
+    #[error("the media server is overloaded or stopping")]
+    Overloaded,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoneReason {
+    /// No authenticated packet for the consent timeout (30 s, RFC 7675).
+    ConsentExpired,
+    /// DTLS close_notify or fatal alert.
+    Closed,
+    /// DTLS handshake failed or fingerprint mismatch.
+    HandshakeFailed,
+    /// `remove_peer` or `close_room`.
+    Removed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// DTLS is up: media flows.
+    PeerConnected {
+        room: RoomId,
+        peer: PeerId,
+    },
+    PeerGone {
+        room: RoomId,
+        peer: PeerId,
+        reason: GoneReason,
+    },
+    /// First authenticated packet of a published track.
+    TrackStarted {
+        room: RoomId,
+        peer: PeerId,
+        track: TrackId,
+        source: Source,
+        codec: Codec,
+    },
+    TrackEnded {
+        room: RoomId,
+        peer: PeerId,
+        track: TrackId,
+        source: Source,
+    },
+    /// The peer has fewer receive m-lines than tracks it could be sent: wanted totals.
+    Slots {
+        room: RoomId,
+        peer: PeerId,
+        audio: u32,
+        video: u32,
+    },
+    /// The whole slot map of a peer after a change that needed no negotiation.
+    Assignments {
+        room: RoomId,
+        peer: PeerId,
+        assignments: Vec<Assignment>,
+    },
+    /// Loudest speaker changed (by the audio-level header extension).
+    Speaker {
+        room: RoomId,
+        peer: Option<PeerId>,
+    },
+}
+
+/// One captured thing, handed to the capture writer by reference; see `docs/CAPTURE.md`.
+#[derive(Debug, Clone, Copy)]
+pub enum Tap<'a> {
+    TrackStart {
+        room: RoomId,
+        owner: OwnerId,
+        track: TrackId,
+        source: Source,
+        codec: Codec,
+    },
+    /// A decrypted RTP packet, RTX and RED unwrapped, original SSRC and sequence.
+    Rtp {
+        room: RoomId,
+        track: TrackId,
+        packet: &'a [u8],
+    },
+    /// NTP and RTP time of a sender report.
+    SenderReport {
+        room: RoomId,
+        track: TrackId,
+        ssrc: u32,
+        ntp: u64,
+        rtp: u32,
+    },
+    /// Another simulcast layer is captured from here on.
+    LayerSwitch {
+        room: RoomId,
+        track: TrackId,
+        ssrc: u32,
+    },
+    TrackEnd {
+        room: RoomId,
+        track: TrackId,
+    },
+}

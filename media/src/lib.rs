@@ -1,0 +1,18 @@
+//! The SFU core: pure state machines, told the time, tested on virtual time.
+//!
+//! - [`api`]: what the outside says to a shard and hears from it.
+//! - `transport`: ICE-lite, STUN, DTLS, SRTP fast path, SDP.
+//! - `rtp`: zero-copy packet view, header extensions, codec descriptors.
+//! - `sfu`: room, publisher, subscriber, forwarding, repair, slots, speaker, stats.
+//! - `bwe`: transport-wide feedback.
+//! - `capture`: the log format of recorded media.
+//!
+//! No socket, thread, clock or random number is touched here (law 1 of docs/ARCHITECTURE.md).
+
+pub mod api;
+pub mod bwe;
+pub mod capture;
+pub mod rtp;
+pub mod sfu;
+pub mod shard;
+pub mod transport;

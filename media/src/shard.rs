@@ -1,0 +1,1 @@
+//! One shard: rooms, peers and their sockets' datagrams on one thread.

@@ -1,0 +1,262 @@
+//! Messages. Client to server: [`ClientMessage`]; server to client: [`ServerMessage`].
+//!
+//! Every text frame is one JSON object of at most 64 KiB and depth 16. The first message of a
+//! client is `hello`; everything before its `welcome` is refused. The client always offers
+//! (RFC 9429): there is no glare. Events carry a sequence number; after a drop the client says
+//! `hello` with its resume token and the last number seen, and gets what it missed (≤ 60 s).
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::error::WireError;
+use crate::view::{
+    ChatMessage, Counts, ParticipantView, RecordingView, SessionSnapshot, SessionState,
+};
+
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// `{"type":"request","id":7,"request":{"method":"chat","text":"…"}}` or `{"type":"pong","seq":12}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// Answered by exactly one `reply` or `error` with the same id.
+    Request { id: u32, request: Request },
+    /// Answer to a ping; `seq` is the last event seen, so that the server can forget it.
+    Pong { seq: u32 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "method", rename_all = "snake_case")]
+pub enum Request {
+    Hello(Hello),
+    /// New offer: publishes what `publications` names, asks for what the recvonly m-lines allow.
+    Offer(Offer),
+    /// Microphone, camera or screen switched by its owner.
+    MediaState {
+        source: Source,
+        on: bool,
+    },
+    Chat {
+        text: String,
+    },
+    Hand {
+        raised: bool,
+    },
+    /// 主持人: 宣布开会.
+    DeclareOpen,
+    /// 主持人: 散会.
+    DeclareClose,
+    /// 主持人: go to agenda item (zero-based).
+    Agenda {
+        index: u32,
+    },
+    /// 主持人: hand over to another person.
+    HandOver {
+        participant: String,
+    },
+    /// Take over when the chair is lost.
+    TakeOver,
+    /// 主持人: switch a participant's source off (server-enforced).
+    Mute {
+        participant: String,
+        source: Source,
+    },
+    /// 主持人: lower a hand.
+    LowerHand {
+        participant: String,
+    },
+    /// 主持人: remove a participant from the room.
+    Remove {
+        participant: String,
+    },
+    /// 主持人 or 记录人: pause or resume the recording (a marked gap).
+    RecordingPause {
+        paused: bool,
+    },
+    /// 离开 (clicked): never bridged in attendance.
+    Leave,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Hello {
+    pub version: u16,
+    /// Join token from `POST /api/sessions/{id}/join`; bound to session, person and role.
+    pub token: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub resume: Option<Resume>,
+    /// Answer to the recording notice.
+    pub consent: bool,
+    /// `phone`, `desktop` or `site`; a hint for the attendance sheet.
+    pub device: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Resume {
+    pub token: String,
+    /// Last event sequence number seen.
+    pub last_seq: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Offer {
+    pub sdp: String,
+    /// What each sending m-line carries.
+    pub publications: Vec<Publication>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Publication {
+    pub mid: String,
+    pub source: Source,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    Microphone,
+    Camera,
+    Screen,
+    ScreenAudio,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    Reply {
+        id: u32,
+        reply: Reply,
+    },
+    Error {
+        id: u32,
+        error: WireError,
+    },
+    /// `seq` grows by one for every event of this connection, across resumes.
+    Event {
+        seq: u32,
+        event: Event,
+    },
+    /// Every 5 s; the client answers `pong`. No frame for 10 s: either side calls the line dead.
+    Ping {
+        seq: u32,
+    },
+    /// The server ends this connection and says why; a code of the transient kind means: come back.
+    Bye {
+        error: WireError,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Reply {
+    Welcome(Box<Welcome>),
+    Answer(Answer),
+    Done,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Welcome {
+    /// Me: the person.
+    pub participant: String,
+    /// This connection (device); kept by a resume.
+    pub endpoint: String,
+    pub resume_token: String,
+    /// True: the missed events follow and media may go on; false: start afresh from the snapshot.
+    pub resumed: bool,
+    /// Sequence number of the last event contained in `session`.
+    pub seq: u32,
+    pub session: SessionSnapshot,
+    #[ts(type = "number")]
+    pub server_time_us: i64,
+    /// Receive slots wanted now (see [`Event::Slots`]).
+    pub slots_audio: u32,
+    pub slots_video: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Answer {
+    pub sdp: String,
+    /// The whole map of receive slots after this answer.
+    pub assignments: Vec<Assignment>,
+}
+
+/// Which track a receive slot (an m-line, named by its mid) carries now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Assignment {
+    pub mid: String,
+    pub participant: String,
+    pub source: Source,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaveReason {
+    User,
+    Drop,
+    Kick,
+    Server,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    ParticipantJoined {
+        participant: ParticipantView,
+    },
+    ParticipantChanged {
+        participant: ParticipantView,
+    },
+    ParticipantLeft {
+        participant: String,
+        reason: LeaveReason,
+    },
+    Counts {
+        counts: Counts,
+    },
+    SessionState {
+        state: SessionState,
+        #[ts(type = "number")]
+        at_us: i64,
+    },
+    Agenda {
+        index: u32,
+    },
+    /// `chair` absent: the chair is lost; `may_take_over` says whether the receiver can take over.
+    Chair {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        chair: Option<String>,
+        may_take_over: bool,
+    },
+    Chat {
+        message: ChatMessage,
+    },
+    /// Receive m-lines wanted: when the client has fewer it adds recvonly transceivers and offers.
+    Slots {
+        audio: u32,
+        video: u32,
+    },
+    /// The whole map of receive slots; slots not named carry nothing now.
+    Assignments {
+        assignments: Vec<Assignment>,
+    },
+    Speaker {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        participant: Option<String>,
+    },
+    Recording {
+        recording: RecordingView,
+    },
+    /// The chair switched my source off; the client stops it and shows who did.
+    Muted {
+        source: Source,
+        by: String,
+    },
+    /// A newer device of the same person publishes now; this one only watches.
+    Replaced,
+    /// The media transport of this endpoint is up or gone (consent expired).
+    MediaConnected {
+        connected: bool,
+    },
+}
