@@ -1,1 +1,50 @@
-fn main() {}
+//! `cargo dev VERB`: the project's own dispatcher. It needs nothing but std, so that it compiles
+//! in seconds on a fresh machine, and it installs or names whatever else is missing.
+
+mod bench;
+mod gate;
+mod packages;
+mod place;
+mod run;
+mod up;
+mod web;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo dev VERB
+
+  up [--debug] [--port N] [--data DIR] [--no-open]
+          set up this machine, build everything, create ./data with a demo organisation, serve
+  test    set up, then fmt, clippy, unit, property and integration tests, web tests, e2e
+  check   the quick part of test: fmt, clippy, web lint and types
+  e2e [NAME…]
+          only the runs in real browsers
+  bench   the figures of the README: paced floor, forwarding, memory (release build)
+  gen     TypeScript from the Rust wire types
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let rest = args.get(1..).unwrap_or_default();
+    let result = match args.first().map(String::as_str) {
+        Some("up") => up::up(rest),
+        Some("test") => gate::test(),
+        Some("check") => gate::check(),
+        Some("e2e") => gate::e2e_only(rest),
+        Some("bench") => bench::bench(rest),
+        Some("gen") => web::generate(),
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(USAGE.to_string()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{}", message.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}
