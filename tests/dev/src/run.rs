@@ -33,20 +33,6 @@ pub fn finish(mut command: Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("failed ({status}): {shown}")) }
 }
 
-/// Standard output of a command that must succeed.
-pub fn output(mut command: Command) -> Result<String, String> {
-    let shown = show(&command);
-    let out = command
-        .stderr(Stdio::null())
-        .output()
-        .map_err(|error| format!("cannot start {shown}: {error}"))?;
-    if out.status.success() {
-        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
-    } else {
-        Err(format!("failed ({}): {shown}", out.status))
-    }
-}
-
 fn show(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|arg| arg.to_string_lossy().into_owned()));
