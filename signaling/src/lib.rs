@@ -5,7 +5,9 @@
 //! client is generated from them (`cargo dev gen`).
 
 pub mod error;
+pub mod limits;
 pub mod message;
+pub mod typescript;
 pub mod view;
 
 pub use error::{ErrorCode, WireError};
