@@ -1,0 +1,103 @@
+// Chromium through playwright-core and Firefox ESR through puppeteer-core (WebDriver BiDi), behind
+// the few calls that the tests need.
+import { chromium } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
+import { COLOURS, install, tone } from './fake-devices.mjs';
+
+const CHROMIUM_FLAGS = [
+  '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
+  '--autoplay-policy=no-user-gesture-required', '--disable-background-timer-throttling',
+  '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows',
+];
+
+export class Chromium {
+  static async launch() {
+    const self = new Chromium();
+    self.browser = await chromium.launch({
+      executablePath: '/usr/bin/chromium',
+      args: CHROMIUM_FLAGS,
+      ignoreDefaultArgs: ['--headless', '--mute-audio'],
+    });
+    return self;
+  }
+
+  /** A person with cookies of their own; `index` chooses colour, code and tone. */
+  async page(index, { viewport = { width: 1366, height: 768 }, ...options } = {}) {
+    const context = await this.browser.newContext({
+      viewport, locale: 'zh-CN', timezoneId: 'Asia/Shanghai', ...options,
+    });
+    await context.addInitScript(install, { index, colours: COLOURS, frequency: tone(index) });
+    const page = await context.newPage();
+    return {
+      index,
+      raw: page,
+      goto: (url) => page.goto(url),
+      url: () => page.url(),
+      reload: () => page.reload(),
+      click: (id) => page.getByTestId(id).first().click({ timeout: 20_000 }),
+      fill: (id, text) => page.getByTestId(id).first().fill(text, { timeout: 20_000 }),
+      evaluate: (fn, arg) => page.evaluate(fn, arg),
+      until: (fn, arg, timeout = 20_000) => page.waitForFunction(fn, arg, { timeout, polling: 100 }).then((h) => h.jsonValue()),
+      screenshot: (file) => page.screenshot({ path: file }),
+      close: () => context.close(),
+    };
+  }
+
+  close() {
+    return this.browser.close();
+  }
+}
+
+const FIREFOX_PREFS = {
+  'media.navigator.streams.fake': true,
+  'media.navigator.permission.disabled': true,
+  'media.peerconnection.ice.loopback': true,
+  'media.peerconnection.ice.obfuscate_host_addresses': false,
+  'media.autoplay.default': 0,
+  'media.autoplay.blocking_policy': 0,
+  'dom.min_background_timeout_value': 10,
+  'intl.accept_languages': 'zh-CN',
+  'app.update.enabled': false,
+  'network.captive-portal-service.enabled': false,
+  'network.connectivity-service.enabled': false,
+};
+
+export class Firefox {
+  static async launch() {
+    const self = new Firefox();
+    self.browser = await puppeteer.launch({
+      browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true,
+      extraPrefsFirefox: FIREFOX_PREFS,
+    });
+    return self;
+  }
+
+  async page(index) {
+    const page = await this.browser.newPage();
+    await page.setViewport({ width: 1366, height: 768 });
+    await page.evaluateOnNewDocument(install, { index, colours: COLOURS, frequency: tone(index) });
+    const element = (id) => page.waitForSelector(`[data-testid="${id}"]`, { visible: true, timeout: 20_000 });
+    return {
+      index,
+      raw: page,
+      goto: (url) => page.goto(url),
+      url: () => page.url(),
+      reload: () => page.reload(),
+      click: async (id) => (await element(id)).click(),
+      fill: async (id, text) => (await element(id)).type(text),
+      evaluate: (fn, arg) => page.evaluate(fn, arg),
+      until: async (fn, arg, timeout = 20_000) => {
+        const handle = await page.waitForFunction(fn, { timeout, polling: 100 }, arg);
+        return handle.jsonValue();
+      },
+      screenshot: (file) => page.screenshot({ path: file }),
+      close: () => page.close(),
+    };
+  }
+
+  close() {
+    return this.browser.close();
+  }
+}
