@@ -1,1 +1,9 @@
-//! See docs/ARCHITECTURE.md.
+//! Who may do what: keys, join tokens, passwords, sign-ins and the one policy function.
+//!
+//! Nothing here decides twice: every HTTP route and the websocket's join ask `policy::allow`.
+
+pub mod join_token;
+pub mod keys;
+
+pub use join_token::{JoinClaims, JoinTokenError, JoinTokens};
+pub use keys::{InstallationKey, KeyError};
