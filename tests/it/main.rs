@@ -1,1 +1,3 @@
+//! One integration binary: each subject is a module.
 
+mod laws;
