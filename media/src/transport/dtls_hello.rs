@@ -1,0 +1,1 @@
+//! A look into the first ClientHello.
