@@ -4,12 +4,18 @@
 //! `docs/PROTOCOL.md` says in prose what the types here say in Rust; the TypeScript of the web
 //! client is generated from them (`cargo dev gen`).
 
+pub mod backlog;
+pub mod connection;
 pub mod error;
+pub mod frame;
 pub mod limits;
 pub mod message;
+pub mod rate;
 pub mod typescript;
 pub mod view;
 
+pub use backlog::{Backlog, Notice};
+pub use connection::{Closed, Connection, Incoming, State};
 pub use error::{ErrorCode, WireError};
 pub use message::{
     Answer, Assignment, ClientMessage, Event, Hello, LeaveReason, Offer, PROTOCOL_VERSION,

@@ -26,3 +26,5 @@ pub const OUTGOING_BYTES: usize = 512 * 1024;
 pub const PENDING_REQUESTS: usize = 64;
 /// Longest chat message in characters.
 pub const MAX_CHAT_CHARS: usize = 2_000;
+/// A `bye` not written by then is given up.
+pub const CLOSE_DEADLINE_US: u64 = 2_000_000;
