@@ -1,1 +1,27 @@
-//! See docs/ARCHITECTURE.md.
+//! What a Party meeting is: pure types and computations, told the time.
+//!
+//! Nothing here reads a clock, draws a random number or does input and output. Times ending in
+//! `_us` are microseconds: wall clock in UTC unless the name says `mono`, which counts from the
+//! opening of the session and does not move when the server's clock is set.
+
+pub mod attendance;
+pub mod ids;
+pub mod intervals;
+pub mod kind;
+pub mod member;
+pub mod org;
+pub mod report;
+pub mod roster;
+pub mod session;
+
+pub use attendance::{PersonPresence, Presence, PresenceEnd, SessionPresence, evaluate};
+pub use ids::{AccountId, ChatId, EndpointId, OrgId, PersonId, RenderJobId, SessionId, TrackId};
+pub use kind::{MeetingKind, RULES_VERSION};
+pub use member::{MemberClass, Rights, rights_of};
+pub use org::{OrgKind, OrgNode, OrgTree};
+pub use report::{
+    AttendanceReport, AttendanceRow, AttendanceStatus, AttendanceTotals, OfficialWindow,
+    ReportInterval,
+};
+pub use roster::{Roster, RosterEntry, live_counts};
+pub use session::{AgendaItem, Policy, SessionState};

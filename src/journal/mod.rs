@@ -1,1 +1,21 @@
-//! See docs/ARCHITECTURE.md.
+//! 会议日志: the append-only, hash-chained record of a session, and the folds over it.
+//!
+//! Pure: types, canonical form, chain, signatures, verification, folds. Rows are kept by
+//! [`crate::store`]; the appender there is the only writer. `docs/JOURNAL.md` describes the file
+//! format version 1.
+
+pub mod attendance;
+pub mod canonical;
+pub mod chain;
+pub mod event;
+pub mod sign;
+pub mod verify;
+
+pub use attendance::{AttendanceFold, attendance_of_file, fold_attendance};
+pub use chain::{Digest, next_hash, sha256};
+pub use event::{
+    Actor, ChairReason, Change, Envelope, Event, FORMAT_VERSION, Header, NewEvent, SignPurpose,
+    StopReason,
+};
+pub use sign::{HeadSigner, HeadStatement};
+pub use verify::{Place, Tampered, Verified, Verifier, verify};

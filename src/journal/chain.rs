@@ -1,0 +1,111 @@
+//! The hash chain: `hash = SHA-256(prev_hash ‖ canonical event without hash and prev_hash)`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::canonical::{self, NotCanonical};
+use super::event::{Envelope, Header, NewEvent};
+
+/// SHA-256, written as 64 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a digest of 64 lower-case hex digits")]
+pub struct InvalidDigest;
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = InvalidDigest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        decode_hex(text).map(Self).ok_or(InvalidDigest)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Lower case only: one value has one spelling.
+pub(super) fn decode_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    fn digit(c: u8) -> Option<u8> {
+        match c {
+            b'0'..=b'9' => Some(c - b'0'),
+            b'a'..=b'f' => Some(c - b'a' + 10),
+            _ => None,
+        }
+    }
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut out = [0; N];
+    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(out)
+}
+
+/// SHA-256 of one piece of bytes, e.g. of a chat message's text.
+pub fn sha256(bytes: &[u8]) -> Digest {
+    digest(&[bytes])
+}
+
+pub(super) fn digest(parts: &[&[u8]]) -> Digest {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    Digest(out)
+}
+
+/// `H_0`: the hash of the header's canonical text.
+pub fn header_hash(header: &Header) -> Result<Digest, NotCanonical> {
+    Ok(sha256(canonical::of(header)?.as_bytes()))
+}
+
+/// Hash of an event whose canonical text without `hash` and `prev_hash` is given.
+pub fn next_hash(prev: &Digest, canonical_event: &str) -> Digest {
+    digest(&[&prev.0, canonical_event.as_bytes()])
+}
+
+/// Gives `event` its place after `prev`.
+pub fn link(seq: u64, prev: Digest, event: NewEvent) -> Result<Envelope, NotCanonical> {
+    let text = canonical_body(seq, &event)?;
+    let hash = next_hash(&prev, &text);
+    let NewEvent { at_us, mono_us, actor, event } = event;
+    Ok(Envelope { seq, at_us, mono_us, actor, event, prev_hash: prev, hash })
+}
+
+fn canonical_body(seq: u64, event: &NewEvent) -> Result<String, NotCanonical> {
+    let mut body = Map::new();
+    body.insert("seq".into(), seq.into());
+    body.insert("at_us".into(), event.at_us.into());
+    body.insert("mono_us".into(), event.mono_us.into());
+    body.insert("actor".into(), event.actor.to_string().into());
+    body.insert("event".into(), canonical::value_of(&event.event)?);
+    canonical::text(&Value::Object(body))
+}

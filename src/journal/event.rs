@@ -1,0 +1,291 @@
+//! What the journal says: header, events and their envelope.
+//!
+//! Meanings never change; new events are added. A reader that meets a type it does not know takes
+//! it as [`Event::Unknown`]; verification works on the text and needs no types at all.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use signaling::view::Role;
+use signaling::{LeaveReason, Source};
+
+use super::chain::Digest;
+use crate::domain::{
+    ChatId, EndpointId, MeetingKind, OrgId, PersonId, Policy, Roster, RosterEntry, SessionId,
+};
+
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Line 0: what was frozen at opening. Its hash is the `prev_hash` of event 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`FORMAT_VERSION`]
+    pub format: u32,
+    pub session: SessionId,
+    pub kind: MeetingKind,
+    pub title: String,
+    pub org: OrgId,
+    pub org_name: String,
+    pub opened_at_us: i64,
+    pub roster: Roster,
+    pub policy: Policy,
+    pub rules_version: u32,
+    /// Random id of the installation, made by `init`.
+    pub installation: String,
+    /// Ed25519 public key of the installation, 64 hex digits.
+    pub installation_key: String,
+}
+
+/// Who caused an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Actor {
+    System,
+    Person(PersonId),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("system"),
+            Self::Person(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Actor {
+    type Err = crate::domain::ids::InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "system" { Ok(Self::System) } else { text.parse().map(Self::Person) }
+    }
+}
+
+impl From<PersonId> for Actor {
+    fn from(id: PersonId) -> Self {
+        Self::Person(id)
+    }
+}
+
+impl Serialize for Actor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Actor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// An event that has no place in the chain yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Server wall clock, UTC.
+    pub at_us: i64,
+    /// Server monotonic clock since the session opened.
+    pub mono_us: i64,
+    pub actor: Actor,
+    pub event: Event,
+}
+
+/// One event in its place: `seq` counts from 1 without gaps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    pub seq: u64,
+    pub at_us: i64,
+    pub mono_us: i64,
+    pub actor: Actor,
+    pub event: Event,
+    pub prev_hash: Digest,
+    pub hash: Digest,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// Monotonic zero.
+    SessionOpened,
+    /// The roster of the header is the one that counts.
+    RosterFrozen {
+        due: u32,
+        voters: u32,
+    },
+    /// Durable before `welcome`. Not for observers.
+    Join {
+        person: PersonId,
+        endpoint: EndpointId,
+        role: Role,
+        /// `phone`, `desktop` or `site`.
+        device: String,
+        name: String,
+        org_name: String,
+    },
+    /// The same endpoint is back after a `leave{drop}` or a restart (observers too).
+    Rejoin {
+        person: PersonId,
+        endpoint: EndpointId,
+        device: String,
+    },
+    /// `last_frame_mono_us`: when the connection was last heard of; presence ends there.
+    Leave {
+        person: PersonId,
+        endpoint: EndpointId,
+        reason: LeaveReason,
+        last_frame_mono_us: i64,
+    },
+    /// 列席 begins: the superior's `join`.
+    ObserverEnter {
+        person: PersonId,
+        endpoint: EndpointId,
+        device: String,
+        name: String,
+        org_name: String,
+    },
+    /// 列席 ends: the superior's `leave`.
+    ObserverExit {
+        person: PersonId,
+        endpoint: EndpointId,
+        reason: LeaveReason,
+        last_frame_mono_us: i64,
+    },
+    /// Who is connected, every 5 s while the session is open.
+    Checkpoint {
+        present: Vec<EndpointId>,
+    },
+    /// 宣布开会
+    DeclaredOpen,
+    /// 散会; `auto`: closed by the system (empty for 30 min).
+    DeclaredClosed {
+        auto: bool,
+    },
+    /// 休会: the official time stands still.
+    Paused,
+    Resumed,
+    MediaState {
+        person: PersonId,
+        endpoint: EndpointId,
+        source: Source,
+        on: bool,
+    },
+    Hand {
+        person: PersonId,
+        raised: bool,
+    },
+    /// The text is kept apart: SHA-256 of its UTF-8 here, so that a lawful deletion keeps the chain.
+    Chat {
+        id: ChatId,
+        digest: Digest,
+    },
+    /// Who presides from now on; none: the chair is lost.
+    Chair {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        person: Option<PersonId>,
+        reason: ChairReason,
+    },
+    /// Agenda item under discussion, from zero.
+    Agenda {
+        index: u32,
+    },
+    RecordingStart,
+    RecordingPause,
+    RecordingResume,
+    RecordingStop {
+        reason: StopReason,
+    },
+    /// Answer to the recording notice.
+    Consent {
+        person: PersonId,
+        accepted: bool,
+    },
+    /// The chair switched a source off.
+    Muted {
+        person: PersonId,
+        source: Source,
+    },
+    /// The chair removed a person; a `leave{kick}` a device follows.
+    Kick {
+        person: PersonId,
+    },
+    /// 请假 approved.
+    LeaveApproved {
+        person: PersonId,
+        kind: String,
+        reason: String,
+    },
+    /// A fact was wrong: both the old and the new one stay.
+    Correction {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target_seq: Option<u64>,
+        change: Change,
+        reason: String,
+    },
+    /// The server came up again in mid-session; everyone open ended at the last checkpoint.
+    ServerRestart {
+        /// The machine was booted anew: monotonic time was carried on by the wall clock.
+        new_boot: bool,
+    },
+    /// Somebody took a copy away.
+    Export {
+        format: String,
+    },
+    Sealed,
+    /// Signs everything before it: sequence `seq - 1` with hash `prev_hash`.
+    HeadSigned {
+        purpose: SignPurpose,
+        signature: String,
+    },
+    /// Written by a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChairReason {
+    /// First to preside.
+    Opened,
+    HandOver,
+    TakeOver,
+    /// Gone; somebody with the right may take over.
+    Lost,
+    /// Came back before anybody took over.
+    Returned,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// 散会
+    Closed,
+    /// Disk full or writer failed.
+    Failed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Change {
+    RosterAdd {
+        entry: RosterEntry,
+    },
+    RosterRemove {
+        person: PersonId,
+    },
+    /// 不计入
+    Exempt {
+        person: PersonId,
+    },
+}
+
+/// At which point the head was signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignPurpose {
+    /// 散会
+    Closed,
+    Sealed,
+    /// The last line of an exported file.
+    Export,
+}
