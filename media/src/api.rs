@@ -171,6 +171,27 @@ pub enum Event {
         room: RoomId,
         peer: Option<PeerId>,
     },
+    /// Last event of a room: the shard that held it failed, or nobody read its events for too
+    /// long. Its peers and its capture are gone; open it again and let the clients offer anew.
+    RoomFailed {
+        room: RoomId,
+    },
+}
+
+impl Event {
+    /// The room it happened in.
+    pub fn room(&self) -> RoomId {
+        match *self {
+            Event::PeerConnected { room, .. }
+            | Event::PeerGone { room, .. }
+            | Event::TrackStarted { room, .. }
+            | Event::TrackEnded { room, .. }
+            | Event::Slots { room, .. }
+            | Event::Assignments { room, .. }
+            | Event::Speaker { room, .. }
+            | Event::RoomFailed { room } => room,
+        }
+    }
 }
 
 /// One captured thing, handed to the capture writer by reference; see `docs/CAPTURE.md`.
