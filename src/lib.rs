@@ -8,6 +8,7 @@ pub mod app;
 pub mod archive;
 pub mod auth;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod export;

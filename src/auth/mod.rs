@@ -4,6 +4,8 @@
 
 pub mod join_token;
 pub mod keys;
+pub mod password;
+pub mod throttle;
 
 pub use join_token::{JoinClaims, JoinTokenError, JoinTokens};
-pub use keys::{InstallationKey, KeyError};
+pub use keys::KeyError;

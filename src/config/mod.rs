@@ -1,1 +1,45 @@
-//! See docs/ARCHITECTURE.md.
+//! What an operator can choose, and where everything lies under the data folder.
+
+mod addresses;
+mod data;
+
+pub use addresses::{interface_addresses, machine_name};
+pub use data::{DataDir, DataDirError};
+
+use std::net::IpAddr;
+
+/// Default TCP port, and first UDP port.
+pub const DEFAULT_PORT: u16 = 8443;
+
+/// Everything `serve` needs to know; made from the command line and the environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub data: DataDir,
+    /// TCP port; media takes the UDP port of the same number plus the shard index. 0 lets the
+    /// system choose (tests).
+    pub port: u16,
+    /// Address listened on; `None` is every address of the machine, IPv4 and IPv6.
+    pub listen: Option<IpAddr>,
+    /// Address told to browsers for media when the machine is behind NAT.
+    pub public_ip: Option<IpAddr>,
+    /// PostgreSQL; SQLite in the data folder otherwise.
+    pub database_url: Option<String>,
+    /// PostgreSQL role that may change the schema; `database_url` otherwise.
+    pub migration_url: Option<String>,
+    /// Open the start page in the machine's browser once ready.
+    pub open_browser: bool,
+}
+
+impl Config {
+    pub fn new(data: DataDir) -> Self {
+        Self {
+            data,
+            port: DEFAULT_PORT,
+            listen: None,
+            public_ip: None,
+            database_url: None,
+            migration_url: None,
+            open_browser: false,
+        }
+    }
+}

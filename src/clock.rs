@@ -1,0 +1,46 @@
+//! The wall clock, injected: tests set it, nothing pure reads it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Microseconds UTC. Cloning shares the clock.
+#[derive(Clone, Default)]
+pub struct Clock(Option<Arc<AtomicI64>>);
+
+impl Clock {
+    /// The clock of the machine.
+    pub fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock that stands still until [`Clock::advance`].
+    pub fn fixed(now_us: i64) -> Self {
+        Self(Some(Arc::new(AtomicI64::new(now_us))))
+    }
+
+    pub fn now_us(&self) -> i64 {
+        match &self.0 {
+            Some(fixed) => fixed.load(Ordering::SeqCst),
+            None => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .ok()
+                .and_then(|d| i64::try_from(d.as_micros()).ok())
+                .unwrap_or(0),
+        }
+    }
+
+    /// Moves a fixed clock; the system's clock moves by itself.
+    pub fn advance(&self, by_us: i64) {
+        if let Some(fixed) = &self.0 {
+            fixed.fetch_add(by_us, Ordering::SeqCst);
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Clock::fixed" } else { "Clock::system" })
+    }
+}
