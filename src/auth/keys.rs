@@ -1,6 +1,4 @@
 //! Secrets of the installation: files of mode 0600 under `data/keys/`, made once and kept.
-//!
-//! The key that signs journals is [`crate::store::keys`]' own.
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -87,6 +86,39 @@ pub fn read_or_create(
     }
 }
 
+/// The Ed25519 key that signs journal heads; its public half stands in every exported journal.
+pub struct InstallationKey(Ed25519KeyPair);
+
+impl InstallationKey {
+    /// Reads `installation.key` (PKCS#8) from the folder of keys, or makes it.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file cannot be read, written or parsed.
+    pub fn load_or_create(folder: &Path) -> Result<Self, KeyError> {
+        let path = folder.join("installation.key");
+        let pkcs8 = read_or_create(&path, || {
+            Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+                .map(|doc| doc.as_ref().to_vec())
+                .map_err(|_| KeyError::NoRandomness)
+        })?;
+        Ed25519KeyPair::from_pkcs8(&pkcs8).map(Self).map_err(|_| KeyError::Damaged(path))
+    }
+
+    /// 32 bytes, RFC 8032.
+    pub fn public_key(&self) -> [u8; 32] {
+        let mut out = [0; 32];
+        out.copy_from_slice(self.0.public_key().as_ref());
+        out
+    }
+
+    /// 64 bytes, RFC 8032.
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        let mut out = [0; 64];
+        out.copy_from_slice(self.0.sign(message).as_ref());
+        out
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,13 +138,15 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_made_once_and_only_its_owner_can_read_it() {
+    fn the_installation_key_is_made_once_and_only_its_owner_can_read_it() {
         let folder = std::env::temp_dir().join(format!("yt-keys-{}", uuid::Uuid::now_v7()));
-        let path = folder.join("some.key");
-        let make = || Ok(random::<32>()?.to_vec());
-        let first = read_or_create(&path, make).unwrap();
-        assert_eq!(read_or_create(&path, make).unwrap(), first);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let first = InstallationKey::load_or_create(&folder).unwrap();
+        let again = InstallationKey::load_or_create(&folder).unwrap();
+        assert_eq!(first.public_key(), again.public_key());
+        assert_eq!(first.sign(b"head"), again.sign(b"head"));
+        assert_ne!(first.sign(b"head"), first.sign(b"heaD"));
+        let mode = fs::metadata(folder.join("installation.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,11 +1,14 @@
 //! Who may do what: keys, join tokens, passwords, sign-ins and the one policy function.
 //!
-//! Nothing here decides twice: every HTTP route and the websocket's join ask `policy::allow`.
+//! Nothing here decides twice: every HTTP route and the websocket's join ask [`policy::allow`].
 
 pub mod join_token;
 pub mod keys;
 pub mod password;
+pub mod policy;
+pub mod role;
 pub mod throttle;
 
 pub use join_token::{JoinClaims, JoinTokenError, JoinTokens};
-pub use keys::KeyError;
+pub use keys::{InstallationKey, KeyError};
+pub use role::{Grant, OrgRole};

@@ -31,8 +31,18 @@ fn pure_folders_read_no_clock_and_draw_no_random_number() {
     }
     files.push(root().join("src/room/state.rs"));
     let forbidden = [
-        "Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now", "now_v7", "new_v4",
-        "tokio::", "std::net::UdpSocket", "std::net::Tcp", "std::thread", "sqlx::", "rand::",
+        "Instant::now",
+        "SystemTime::now",
+        "Timestamp::now",
+        "Zoned::now",
+        "now_v7",
+        "new_v4",
+        "tokio::",
+        "std::net::UdpSocket",
+        "std::net::Tcp",
+        "std::thread",
+        "sqlx::",
+        "rand::",
     ];
     let mut bad = Vec::new();
     for file in files.iter().filter(|file| file.exists()) {

@@ -1,0 +1,211 @@
+//! The one place that says who may do what. Pure: every fact is handed in.
+//!
+//! HTTP handlers and the websocket's join ask [`allow`]; a refusal names its rule, and the rule
+//! has the words a member is shown.
+
+use signaling::view::Role;
+use signaling::{ErrorCode, WireError};
+
+use super::role::{Grant, OrgRole};
+use crate::domain::{AccountId, OrgId, OrgTree, PersonId};
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub account: AccountId,
+    /// Absent for accounts that are nobody's (system administrators).
+    pub person: Option<PersonId>,
+    pub grants: Vec<Grant>,
+    /// Signed in with a password that somebody else chose.
+    pub must_change_password: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Own account: look, change the password, sign out.
+    ManageOwnAccount,
+    /// Lists that hold only what the actor may see.
+    ListSessions,
+    ListPeople,
+    CreateSession,
+    ReadSession,
+    OpenSession,
+    CancelSession,
+    JoinSession,
+    ReadArchive,
+    RenderAgain,
+}
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy)]
+pub enum Resource<'a> {
+    Own,
+    Org(OrgId),
+    Session(&'a SessionFacts),
+}
+
+/// What the policy needs to know of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionFacts {
+    pub org: OrgId,
+    pub chair: Option<PersonId>,
+    pub recorder: Option<PersonId>,
+    /// The actor is on the roster (frozen, or as it would be frozen now).
+    pub on_roster: bool,
+}
+
+/// Why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    ChangePasswordFirst,
+    AdministratorsSeeNoContent,
+    NotInCharge,
+    NotChairOrSecretary,
+    NotRecorder,
+    NotInvitedAndNotSuperior,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("refused: {rule:?}")]
+pub struct Denied {
+    pub rule: Rule,
+}
+
+impl Rule {
+    /// What the refused person is told: the rule, and what to do.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::ChangePasswordFirst => "这是初始密码，请先修改密码再继续",
+            Self::AdministratorsSeeNoContent => "系统管理员只维护系统，不查看、不参加会议",
+            Self::NotInCharge => "只有本组织的书记、支部委员或组织管理员可以安排会议",
+            Self::NotChairOrSecretary => "只有主持人或本组织的书记、支部委员可以开放或取消会议",
+            Self::NotRecorder => "只有主持人、记录人或本组织的书记、支部委员可以重新生成录像",
+            Self::NotInvitedAndNotSuperior => {
+                "您不在本次会议的名册内，您所在的组织也不是该组织的上级，不能进入。如应参会，请联系主持人"
+            }
+        }
+    }
+
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::ChangePasswordFirst => ErrorCode::PasswordChangeRequired,
+            _ => ErrorCode::Forbidden,
+        }
+    }
+}
+
+impl From<Denied> for WireError {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.rule.code(), denied.rule.message())
+    }
+}
+
+/// Whether the actor may do this.
+///
+/// # Errors
+/// The rule that forbids it.
+pub fn allow(
+    tree: &OrgTree,
+    actor: &Actor,
+    action: Action,
+    resource: Resource<'_>,
+) -> Result<(), Denied> {
+    let deny = |rule| Err(Denied { rule });
+    if action == Action::ManageOwnAccount {
+        return Ok(());
+    }
+    if actor.must_change_password {
+        return deny(Rule::ChangePasswordFirst);
+    }
+    if actor.grants.iter().any(|g| g.role == OrgRole::SysAdmin) {
+        return deny(Rule::AdministratorsSeeNoContent);
+    }
+    let allowed = match (action, resource) {
+        (Action::ManageOwnAccount | Action::ListSessions, _) => true,
+        (Action::CreateSession | Action::ListPeople, Resource::Org(org)) => {
+            has_at(actor, org, OrgRole::runs_meetings) || leads_group(actor, org)
+        }
+        (Action::OpenSession | Action::CancelSession, Resource::Session(session)) => {
+            in_charge(actor, session)
+        }
+        (Action::RenderAgain, Resource::Session(session)) => {
+            in_charge(actor, session) || records(actor, session)
+        }
+        (
+            Action::ReadSession | Action::ReadArchive | Action::JoinSession,
+            Resource::Session(session),
+        ) => {
+            session_role(tree, actor, session).is_some() || {
+                action != Action::JoinSession && has_at(actor, session.org, OrgRole::keeps_records)
+            }
+        }
+        // An action on the wrong sort of thing is nobody's right.
+        _ => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    deny(match action {
+        Action::CreateSession | Action::ListPeople => Rule::NotInCharge,
+        Action::OpenSession | Action::CancelSession if is_known(tree, actor, resource) => {
+            Rule::NotChairOrSecretary
+        }
+        Action::RenderAgain if is_known(tree, actor, resource) => Rule::NotRecorder,
+        _ => Rule::NotInvitedAndNotSuperior,
+    })
+}
+
+/// In what role the actor enters the room; `None`: not at all.
+///
+/// Who is due enters as themselves, whatever else they are: a superior who is a member of the
+/// branch is counted (双重组织生活).
+pub fn session_role(tree: &OrgTree, actor: &Actor, session: &SessionFacts) -> Option<Role> {
+    let is = |person: Option<PersonId>| actor.person.is_some() && person == actor.person;
+    if is(session.chair) {
+        Some(Role::Chair)
+    } else if is(session.recorder) {
+        Some(Role::Recorder)
+    } else if session.on_roster {
+        Some(Role::Member)
+    } else if can_observe(tree, actor, session.org) {
+        Some(Role::Observer)
+    } else {
+        None
+    }
+}
+
+/// `can_observe(u, s)` of `domain.md` §4.5: a role that observes, at the host or above it.
+pub fn can_observe(tree: &OrgTree, actor: &Actor, host: OrgId) -> bool {
+    // Without a person there is nobody to show in the room.
+    actor.person.is_some()
+        && actor.grants.iter().any(|g| g.role.observes() && tree.is_ancestor_or_self(g.org, host))
+}
+
+fn in_charge(actor: &Actor, session: &SessionFacts) -> bool {
+    (actor.person.is_some() && session.chair == actor.person)
+        || has_at(actor, session.org, OrgRole::runs_meetings)
+        || leads_group(actor, session.org)
+}
+
+fn records(actor: &Actor, session: &SessionFacts) -> bool {
+    (actor.person.is_some() && session.recorder == actor.person)
+        || has_at(actor, session.org, OrgRole::keeps_records)
+}
+
+/// Rights of running meetings are not inherited: a superior observes and does not act.
+fn has_at(actor: &Actor, org: OrgId, right: impl Fn(OrgRole) -> bool) -> bool {
+    actor.grants.iter().any(|g| g.org == org && right(g.role))
+}
+
+/// A 组长 runs the meetings of the group (`Grant::org` is the group).
+fn leads_group(actor: &Actor, org: OrgId) -> bool {
+    has_at(actor, org, |role| role == OrgRole::GroupLeader)
+}
+
+fn is_known(tree: &OrgTree, actor: &Actor, resource: Resource<'_>) -> bool {
+    matches!(resource, Resource::Session(s) if session_role(tree, actor, s).is_some())
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

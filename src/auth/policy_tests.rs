@@ -1,0 +1,127 @@
+//! The permission examples of `domain.md` §4.5, on the tree R→(A→(a1, a2), B→(b1)).
+
+use super::*;
+use crate::domain::{OrgKind, OrgNode};
+use uuid::Uuid;
+
+const R: u128 = 1;
+const A: u128 = 2;
+const A1: u128 = 3;
+const A2: u128 = 4;
+const B: u128 = 5;
+const B1: u128 = 6;
+
+fn org(n: u128) -> OrgId {
+    Uuid::from_u128(n).into()
+}
+
+fn person(n: u128) -> PersonId {
+    Uuid::from_u128(n).into()
+}
+
+fn tree() -> OrgTree {
+    let nodes =
+        [(R, None), (A, Some(R)), (A1, Some(A)), (A2, Some(A)), (B, Some(R)), (B1, Some(B))].map(
+            |(id, parent)| OrgNode {
+                id: org(id),
+                parent: parent.map(org),
+                kind: OrgKind::Branch,
+                name: id.to_string(),
+            },
+        );
+    OrgTree::new(nodes).unwrap()
+}
+
+fn actor(roles: &[(u128, OrgRole)]) -> Actor {
+    Actor {
+        account: Uuid::from_u128(50).into(),
+        person: Some(person(100)),
+        grants: roles.iter().map(|(o, role)| Grant { org: org(*o), role: *role }).collect(),
+        must_change_password: false,
+    }
+}
+
+fn session(host: u128) -> SessionFacts {
+    SessionFacts {
+        org: org(host),
+        chair: Some(person(1)),
+        recorder: Some(person(2)),
+        on_roster: false,
+    }
+}
+
+fn rule(actor: &Actor, action: Action, session: &SessionFacts) -> Option<Rule> {
+    allow(&tree(), actor, action, Resource::Session(session)).err().map(|d| d.rule)
+}
+
+#[test]
+fn a_supervisor_observes_downwards_only() {
+    let supervisor = actor(&[(A, OrgRole::Supervisor)]);
+    for (host, role) in [
+        (A1, Some(Role::Observer)),
+        (A2, Some(Role::Observer)),
+        (A, Some(Role::Observer)),
+        (B1, None),
+        (R, None),
+    ] {
+        assert_eq!(session_role(&tree(), &supervisor, &session(host)), role, "host {host}");
+        let refused = rule(&supervisor, Action::JoinSession, &session(host));
+        assert_eq!(refused, role.is_none().then_some(Rule::NotInvitedAndNotSuperior));
+    }
+}
+
+#[test]
+fn a_superior_observes_but_does_not_act() {
+    let superior = actor(&[(A, OrgRole::OrgAdmin)]);
+    assert_eq!(rule(&superior, Action::OpenSession, &session(A1)), Some(Rule::NotChairOrSecretary));
+    assert_eq!(rule(&superior, Action::RenderAgain, &session(A1)), Some(Rule::NotRecorder));
+    assert_eq!(rule(&superior, Action::ReadArchive, &session(A1)), None);
+}
+
+#[test]
+fn a_secretary_of_one_branch_is_nobody_in_the_next() {
+    let secretary = actor(&[(A1, OrgRole::Secretary)]);
+    assert_eq!(rule(&secretary, Action::OpenSession, &session(A1)), None);
+    for action in [Action::ReadSession, Action::JoinSession, Action::OpenSession] {
+        assert_eq!(rule(&secretary, action, &session(A2)), Some(Rule::NotInvitedAndNotSuperior));
+    }
+    let create = |host| allow(&tree(), &secretary, Action::CreateSession, Resource::Org(org(host)));
+    assert_eq!(create(A1), Ok(()));
+    assert_eq!(create(A2), Err(Denied { rule: Rule::NotInCharge }));
+    assert_eq!(create(A), Err(Denied { rule: Rule::NotInCharge }));
+}
+
+#[test]
+fn members_enter_as_themselves_even_when_they_are_superiors() {
+    let both = actor(&[(R, OrgRole::Supervisor), (A1, OrgRole::Member)]);
+    let due = SessionFacts { on_roster: true, ..session(A1) };
+    assert_eq!(session_role(&tree(), &both, &due), Some(Role::Member));
+    let presiding = SessionFacts { chair: Some(person(100)), ..due };
+    assert_eq!(session_role(&tree(), &both, &presiding), Some(Role::Chair));
+}
+
+#[test]
+fn system_administrators_see_no_content_whatever_else_they_hold() {
+    let admin = actor(&[(R, OrgRole::SysAdmin), (R, OrgRole::Supervisor)]);
+    let due = SessionFacts { on_roster: true, ..session(A1) };
+    for action in [Action::ReadSession, Action::JoinSession, Action::ReadArchive] {
+        assert_eq!(rule(&admin, action, &due), Some(Rule::AdministratorsSeeNoContent));
+    }
+    assert_eq!(allow(&tree(), &admin, Action::ManageOwnAccount, Resource::Own), Ok(()));
+}
+
+#[test]
+fn an_initial_password_opens_nothing_but_its_own_change() {
+    let fresh = Actor { must_change_password: true, ..actor(&[(A1, OrgRole::Secretary)]) };
+    let refused = rule(&fresh, Action::ReadSession, &session(A1)).unwrap();
+    assert_eq!(refused.code(), ErrorCode::PasswordChangeRequired);
+    assert_eq!(allow(&tree(), &fresh, Action::ManageOwnAccount, Resource::Own), Ok(()));
+}
+
+#[test]
+fn an_account_without_a_person_is_never_taken_for_the_missing_chair() {
+    let nobody = Actor { person: None, ..actor(&[]) };
+    let unled = SessionFacts { chair: None, recorder: None, ..session(A1) };
+    assert_eq!(session_role(&tree(), &nobody, &unled), None);
+    assert!(rule(&nobody, Action::OpenSession, &unled).is_some());
+}
