@@ -18,7 +18,7 @@ pub use attendance::{PersonPresence, Presence, PresenceEnd, SessionPresence, eva
 pub use ids::{AccountId, ChatId, EndpointId, OrgId, PersonId, RenderJobId, SessionId, TrackId};
 pub use kind::{MeetingKind, RULES_VERSION};
 pub use member::{MemberClass, Rights, rights_of};
-pub use org::{OrgKind, OrgNode, OrgTree};
+pub use org::{OrgKind, OrgNode, OrgRole, OrgTree};
 pub use report::{
     AttendanceReport, AttendanceRow, AttendanceStatus, AttendanceTotals, OfficialWindow,
     ReportInterval,

@@ -9,19 +9,22 @@ use super::ids::OrgId;
 /// Deepest tree that is accepted (`domain.md` §4.5).
 pub const MAX_DEPTH: usize = 12;
 
-macro_rules! kinds {
-    ($($kind:ident = $id:literal, $word:literal;)*) => {
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($kind:ident = $id:literal, $word:literal;)* }) => {
+        $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum OrgKind { $(#[doc = $word] $kind,)* }
+        pub enum $name { $(#[doc = $word] $kind,)* }
 
-        impl OrgKind {
+        impl $name {
             pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
 
+            /// The stable id in the database and in answers.
             pub const fn id(self) -> &'static str {
                 match self { $(Self::$kind => $id,)* }
             }
 
+            /// The Chinese word.
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$kind => $word,)* }
             }
@@ -33,14 +36,31 @@ macro_rules! kinds {
     };
 }
 
-kinds! {
-    Committee = "committee", "党委";
-    WorkCommittee = "work_committee", "党工委";
-    GeneralBranch = "general_branch", "党总支";
-    Branch = "branch", "党支部";
-    JointBranch = "joint_branch", "联合党支部";
-    TemporaryBranch = "temporary_branch", "临时党支部";
-    Group = "group", "党小组";
+words! {
+    OrgKind {
+        Committee = "committee", "党委";
+        WorkCommittee = "work_committee", "党工委";
+        GeneralBranch = "general_branch", "党总支";
+        Branch = "branch", "党支部";
+        JointBranch = "joint_branch", "联合党支部";
+        TemporaryBranch = "temporary_branch", "临时党支部";
+        Group = "group", "党小组";
+    }
+}
+
+words! {
+    /// Standing of a person in an organisation (`domain.md` §4.5); what it allows is decided by
+    /// `auth`'s one policy function.
+    OrgRole {
+        Member = "member", "党员";
+        GroupLeader = "group_leader", "党小组组长";
+        Recorder = "recorder", "记录人";
+        Secretary = "secretary", "书记";
+        CommitteeMember = "committee_member", "委员";
+        Manager = "manager", "党组织管理员";
+        Observer = "observer", "督导员";
+        Administrator = "administrator", "系统管理员";
+    }
 }
 
 impl OrgKind {

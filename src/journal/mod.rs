@@ -17,5 +17,5 @@ pub use event::{
     Actor, ChairReason, Change, Envelope, Event, FORMAT_VERSION, Header, NewEvent, SignPurpose,
     StopReason,
 };
-pub use sign::{HeadSigner, HeadStatement};
+pub use sign::{HeadSigner, HeadStatement, public_key_hex, sign_head};
 pub use verify::{Place, Tampered, Verified, Verifier, verify};

@@ -3,7 +3,7 @@
 //! The hash chain alone is found intact after a cut tail or after somebody with the database has
 //! computed it anew; a signature that they cannot make is not.
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 
 use super::chain::{Digest, decode_hex};
 use super::event::SignPurpose;
@@ -44,36 +44,23 @@ impl HeadStatement {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the installation's signing key is damaged")]
-pub struct InvalidKey;
+/// The installation's private key, wherever it is kept ([`crate::auth::InstallationKey`]).
+pub trait HeadSigner: Send + Sync {
+    /// 32 bytes, RFC 8032.
+    fn public_key(&self) -> [u8; 32];
 
-/// The installation's private key. Deterministic: signing draws no randomness.
-pub struct HeadSigner {
-    pair: Ed25519KeyPair,
+    /// 64 bytes, RFC 8032: deterministic, no randomness is drawn.
+    fn sign(&self, message: &[u8]) -> [u8; 64];
 }
 
-impl std::fmt::Debug for HeadSigner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HeadSigner").field("public_key", &self.public_key()).finish_non_exhaustive()
-    }
+/// 64 hex digits, for [`super::Header::installation_key`].
+pub fn public_key_hex(signer: &dyn HeadSigner) -> String {
+    hex(&signer.public_key())
 }
 
-impl HeadSigner {
-    /// From the 32 bytes of RFC 8032's private key; [`crate::store::keys`] makes and keeps them.
-    pub fn from_seed(seed: &[u8; 32]) -> Result<Self, InvalidKey> {
-        Ed25519KeyPair::from_seed_unchecked(seed).map(|pair| Self { pair }).map_err(|_| InvalidKey)
-    }
-
-    /// 64 hex digits, for [`super::Header::installation_key`].
-    pub fn public_key(&self) -> String {
-        hex(self.pair.public_key().as_ref())
-    }
-
-    /// 128 hex digits.
-    pub fn sign(&self, statement: &HeadStatement) -> String {
-        hex(self.pair.sign(&statement.bytes()).as_ref())
-    }
+/// 128 hex digits.
+pub fn sign_head(signer: &dyn HeadSigner, statement: &HeadStatement) -> String {
+    hex(&signer.sign(&statement.bytes()))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::canonical;
 use super::chain::{Digest, next_hash, sha256};
 use super::event::{Envelope, FORMAT_VERSION, Header, SignPurpose};
-use super::sign::{HeadSigner, HeadStatement};
+use super::sign::{HeadSigner, HeadStatement, sign_head};
 use crate::domain::SessionId;
 
 /// Longest accepted line: a checkpoint of some 100,000 connections.
@@ -139,14 +139,14 @@ pub fn event_line_of_row(
 
 /// The signed last line of a file.
 pub fn trailer_line(
-    signer: &HeadSigner,
+    signer: &dyn HeadSigner,
     session: SessionId,
     seq: u64,
     head: Digest,
 ) -> Result<String, canonical::NotCanonical> {
     let statement = HeadStatement { session, purpose: SignPurpose::Export, seq, hash: head };
     canonical::text(&json!({
-        "trailer": { "seq": seq, "hash": head.to_string(), "signature": signer.sign(&statement) }
+        "trailer": { "seq": seq, "hash": head.to_string(), "signature": sign_head(signer, &statement) }
     }))
 }
 

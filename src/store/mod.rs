@@ -1,5 +1,78 @@
-//! See docs/ARCHITECTURE.md.
+//! Where everything but media is kept: SQLite by default, PostgreSQL by URL, one SQL text for both.
+//!
+//! A repository a file; each borrows the [`Store`]: `store.sessions().get(id)`. Ids are stored as
+//! text, times as `BIGINT` microseconds, flags as 0 or 1. The journal has one writer, the
+//! [`JournalAppender`].
 
-pub mod keys;
-pub use ids::new_id;
+mod accounts;
+mod appender;
+mod chat;
+mod db;
+mod error;
 mod ids;
+mod journal;
+mod migrate;
+mod orgs;
+mod persons;
+mod render_jobs;
+mod roles;
+mod sessions;
+mod settings;
+mod web_sessions;
+
+pub use accounts::{Account, Accounts};
+pub use appender::{APPEND_QUEUE, JournalAppender};
+pub use chat::{Chat, StoredChat};
+pub use db::{Engine, Store};
+pub use error::StoreError;
+pub use ids::new_id;
+pub use journal::{Head, Journal};
+pub use orgs::{Org, Orgs};
+pub use persons::{Person, Persons};
+pub use render_jobs::{RenderJob, RenderJobs, RenderState};
+pub use roles::{RoleGrant, Roles};
+pub use sessions::{BootAnchor, NewSession, OpenSession, Session, Sessions};
+pub use settings::Settings;
+pub use web_sessions::{WebSession, WebSessions};
+
+impl Store {
+    pub fn accounts(&self) -> Accounts<'_> {
+        Accounts(self)
+    }
+
+    pub fn chat(&self) -> Chat<'_> {
+        Chat(self)
+    }
+
+    pub fn journal(&self) -> Journal<'_> {
+        Journal(self)
+    }
+
+    pub fn orgs(&self) -> Orgs<'_> {
+        Orgs(self)
+    }
+
+    pub fn persons(&self) -> Persons<'_> {
+        Persons(self)
+    }
+
+    pub fn render_jobs(&self) -> RenderJobs<'_> {
+        RenderJobs(self)
+    }
+
+    pub fn roles(&self) -> Roles<'_> {
+        Roles(self)
+    }
+
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+
+    pub fn settings(&self) -> Settings<'_> {
+        Settings(self)
+    }
+
+    pub fn web_sessions(&self) -> WebSessions<'_> {
+        WebSessions(self)
+    }
+}
