@@ -1,1 +1,27 @@
-//! See docs/ARCHITECTURE.md.
+//! A meeting's room: a pure state machine and the actor that gives it a mailbox.
+//!
+//! `state` and the files beside it decide; [`actor`] carries out what they decide, in order, with
+//! the journal durable before anything is acknowledged; [`registry`] finds or reopens the room of
+//! a session. One task owns a room (law 2); a panic in it ends that room only (law 6).
+
+pub mod actor;
+mod chair;
+pub mod clock;
+pub mod effect;
+mod meeting;
+pub mod parking;
+mod participants;
+pub mod ports;
+mod presence;
+mod publishing;
+mod recording;
+mod refusal;
+pub mod registry;
+mod restore;
+pub mod setup;
+pub mod state;
+
+pub use effect::{Effect, Input, Now};
+pub use registry::Registry;
+pub use setup::RoomSetup;
+pub use state::RoomState;

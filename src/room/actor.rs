@@ -1,0 +1,486 @@
+//! One task per open session: takes messages, asks the state, carries out the effects in order.
+//!
+//! Everything that waits in the mailbox is handled as one batch, so that a hundred people who come
+//! at once cost one durable append, not a hundred. Chat texts are stored first, then the events of
+//! the whole batch are made durable, then the rest happens. If the records cannot be written the
+//! room ends: its state is ahead of the journal, and it is reopened from the journal when somebody
+//! comes back.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use signaling::view::SessionState;
+use signaling::{ErrorCode, Notice, Reply, Request, Welcome, WireError};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::clock::SessionClock;
+use super::effect::{
+    Arrival, CaptureCommand, CaptureReport, Effect, Input, MediaCommand, MediaNotice, Ticket,
+};
+use super::ports::{NotDurable, OfferCommand, Ports};
+use super::state::RoomState;
+use crate::domain::{EndpointId, SessionId};
+
+/// Messages waiting for a room; senders wait when it is full, so a busy room slows its own clients.
+pub const MAILBOX: usize = 256;
+/// Events waiting for one websocket task; a task that lets it fill up loses its line.
+pub const LINE: usize = 256;
+/// Inputs handled as one batch.
+const BATCH: usize = 64;
+/// The shard answers an offer by then, or the client is told to try again.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(3);
+/// Stopping the capture and signing must not hold a room forever.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// To one websocket.
+#[derive(Debug)]
+pub enum ToLine {
+    Event(Notice),
+    Reply {
+        id: u32,
+        reply: Reply,
+    },
+    Refuse {
+        id: u32,
+        error: WireError,
+    },
+    /// The last message.
+    Bye(WireError),
+}
+
+/// Answer to a hello.
+#[derive(Debug)]
+pub struct Admission {
+    pub endpoint: EndpointId,
+    pub welcome: Box<Welcome>,
+    /// None: resumed, the line's receiver of before goes on.
+    pub line: Option<mpsc::Receiver<ToLine>>,
+}
+
+#[derive(Debug)]
+pub enum Command {
+    Arrive {
+        arrival: Box<Arrival>,
+        reply: oneshot::Sender<Result<Admission, WireError>>,
+    },
+    Request {
+        endpoint: EndpointId,
+        id: u32,
+        request: Request,
+    },
+    LineLost {
+        endpoint: EndpointId,
+        last_frame: Instant,
+    },
+    /// Server shutdown: lines are ended with `restarting`; the session stays open in the journal.
+    Stop,
+}
+
+/// Speaks to one room.
+#[derive(Debug, Clone)]
+pub struct RoomHandle {
+    pub session: SessionId,
+    clock: SessionClock,
+    mailbox: mpsc::Sender<Command>,
+}
+
+impl RoomHandle {
+    /// Waits while the mailbox is full.
+    ///
+    /// # Errors
+    /// `restarting` when the room is gone; the caller finds it anew through the registry.
+    pub async fn send(&self, command: Command) -> Result<(), WireError> {
+        self.mailbox.send(command).await.map_err(|_| room_gone())
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.mailbox.is_closed()
+    }
+
+    /// Messages waiting (a gauge).
+    pub fn depth(&self) -> usize {
+        self.mailbox.max_capacity() - self.mailbox.capacity()
+    }
+
+    pub fn clock(&self) -> &SessionClock {
+        &self.clock
+    }
+}
+
+pub(super) fn room_gone() -> WireError {
+    WireError {
+        code: ErrorCode::Restarting,
+        message: "会场正在恢复，请稍候，页面会自动重新连接".into(),
+        retry_after_ms: Some(500),
+    }
+}
+
+/// How a room came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// 散会
+    Closed,
+    /// Server shutdown.
+    Stopped,
+    /// The records could not be written.
+    NotDurable,
+}
+
+pub(super) struct Actor {
+    session: SessionId,
+    state: RoomState,
+    clock: SessionClock,
+    ports: Ports,
+    mailbox: mpsc::Receiver<Command>,
+    media: mpsc::Receiver<MediaNotice>,
+    capture: Option<watch::Receiver<CaptureReport>>,
+    lines: HashMap<EndpointId, mpsc::Sender<ToLine>>,
+    waiting: HashMap<Ticket, oneshot::Sender<Result<Admission, WireError>>>,
+    next_ticket: u64,
+    /// Endpoints whose websocket task is gone or stuck; the state is told next.
+    broken: Vec<EndpointId>,
+    /// The last capture command; a stop may not be lost with the room.
+    capturing: bool,
+}
+
+impl Actor {
+    pub fn new(
+        session: SessionId,
+        state: RoomState,
+        clock: SessionClock,
+        ports: Ports,
+        media: mpsc::Receiver<MediaNotice>,
+    ) -> (Self, RoomHandle) {
+        let (tx, mailbox) = mpsc::channel(MAILBOX);
+        let handle = RoomHandle { session, clock: clock.clone(), mailbox: tx };
+        let actor = Self {
+            session,
+            state,
+            clock,
+            ports,
+            mailbox,
+            media,
+            capture: None,
+            lines: HashMap::new(),
+            waiting: HashMap::new(),
+            next_ticket: 0,
+            broken: Vec::new(),
+            capturing: false,
+        };
+        (actor, handle)
+    }
+
+    /// Runs until the session ends. `first` are the effects of a restart.
+    pub async fn run(mut self, first: Vec<Effect>) -> End {
+        let end = match self.perform(first).await {
+            Ok(Some(end)) => end,
+            Ok(None) => self.serve().await,
+            Err(error) => self.records_failed(&error),
+        };
+        if self.capturing {
+            let stop = self.ports.media.stop_capture(self.session);
+            if tokio::time::timeout(FINISH_TIMEOUT, stop).await.is_err() {
+                tracing::error!(session = %self.session, "stopping the capture took too long");
+            }
+        }
+        if end == End::Closed {
+            self.finish().await;
+        }
+        self.ports.media.close_room(self.session).await;
+        end
+    }
+
+    async fn serve(&mut self) -> End {
+        loop {
+            let due = self.clock.instant(self.state.next_timeout());
+            let mut inputs = Vec::new();
+            tokio::select! {
+                command = self.mailbox.recv() => match command {
+                    Some(Command::Stop) | None => return self.stop(),
+                    Some(command) => self.take(command, &mut inputs),
+                },
+                Some(notice) = self.media.recv() => inputs.push(Input::Media(notice)),
+                report = capture_changed(&mut self.capture) => inputs.push(Input::Capture(report)),
+                () = tokio::time::sleep_until(due.into()) => inputs.push(Input::Tick),
+            }
+            while inputs.len() < BATCH {
+                match self.mailbox.try_recv() {
+                    Ok(Command::Stop) => return self.stop(),
+                    Ok(command) => self.take(command, &mut inputs),
+                    Err(_) => break,
+                }
+            }
+            while inputs.len() < BATCH {
+                let Ok(notice) = self.media.try_recv() else { break };
+                inputs.push(Input::Media(notice));
+            }
+            let now = self.clock.now();
+            for endpoint in self.broken.drain(..) {
+                let last_frame_mono_us = now.mono_us;
+                inputs.push(Input::LineLost { endpoint, last_frame_mono_us });
+            }
+            let effects =
+                inputs.into_iter().flat_map(|input| self.state.handle(input, now)).collect();
+            match self.perform(effects).await {
+                Ok(None) => {}
+                Ok(Some(end)) => return end,
+                Err(error) => return self.records_failed(&error),
+            }
+        }
+    }
+
+    fn take(&mut self, command: Command, inputs: &mut Vec<Input>) {
+        match command {
+            Command::Arrive { mut arrival, reply } => {
+                self.next_ticket += 1;
+                arrival.ticket = Ticket(self.next_ticket);
+                self.waiting.insert(arrival.ticket, reply);
+                inputs.push(Input::Arrive(arrival));
+            }
+            Command::Request { endpoint, id, request } => {
+                let fresh = crate::store::new_id();
+                inputs.push(Input::Request { endpoint, id, request, fresh });
+            }
+            Command::LineLost { endpoint, last_frame } => {
+                let last_frame_mono_us = self.clock.mono_us(last_frame);
+                inputs.push(Input::LineLost { endpoint, last_frame_mono_us });
+            }
+            Command::Stop => {}
+        }
+    }
+
+    /// Carries out a batch, and what follows from its offers, until nothing is left.
+    async fn perform(&mut self, effects: Vec<Effect>) -> Result<Option<End>, NotDurable> {
+        let mut end = None;
+        let mut batches = VecDeque::from([effects]);
+        while let Some(effects) = batches.pop_front() {
+            self.make_durable(&effects).await?;
+            for effect in effects {
+                if let Effect::Offer { .. } = effect {
+                    let answered = self.offer(effect).await;
+                    batches.push_back(self.state.handle(answered, self.clock.now()));
+                } else if let Some(ended) = self.carry_out(effect).await {
+                    end = Some(ended);
+                }
+            }
+        }
+        Ok(end)
+    }
+
+    async fn make_durable(&mut self, effects: &[Effect]) -> Result<(), NotDurable> {
+        let mut events = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::StoreChat(message) => {
+                    self.ports.records.store_chat(self.session, message.clone()).await?;
+                }
+                Effect::Journal(new) => events.extend(new.iter().cloned()),
+                _ => {}
+            }
+        }
+        match events.is_empty() {
+            true => Ok(()),
+            false => self.ports.records.append(self.session, events).await,
+        }
+    }
+
+    async fn offer(&mut self, effect: Effect) -> Input {
+        let Effect::Offer { endpoint, person, id, sdp, publications, may_publish, may_capture } =
+            effect
+        else {
+            return Input::Tick;
+        };
+        let offer = self.ports.media.offer(OfferCommand {
+            session: self.session,
+            endpoint,
+            person,
+            sdp,
+            publications: publications.clone(),
+            may_publish,
+            may_capture,
+        });
+        let result = tokio::time::timeout(OFFER_TIMEOUT, offer).await.unwrap_or_else(|_| {
+            Err(WireError {
+                code: ErrorCode::Overloaded,
+                message: "服务器繁忙，音视频稍后自动连接".into(),
+                retry_after_ms: Some(1_000),
+            })
+        });
+        Input::Answered { endpoint, id, publications, result }
+    }
+
+    async fn carry_out(&mut self, effect: Effect) -> Option<End> {
+        match effect {
+            Effect::StoreChat(_) | Effect::Journal(_) | Effect::Offer { .. } => {}
+            Effect::Admit { ticket, endpoint, resumed, welcome } => {
+                self.admit(ticket, endpoint, resumed, welcome);
+            }
+            Effect::Reject { ticket, error } => {
+                if let Some(reply) = self.waiting.remove(&ticket) {
+                    let _ = reply.send(Err(error));
+                }
+            }
+            Effect::Reply { endpoint, id, reply } => {
+                self.send(endpoint, ToLine::Reply { id, reply });
+            }
+            Effect::Refuse { endpoint, id, error } => {
+                self.send(endpoint, ToLine::Refuse { id, error });
+            }
+            Effect::Send { endpoint, event } => {
+                self.send(endpoint, ToLine::Event(Notice::new(&event)));
+            }
+            Effect::Broadcast(event) => {
+                let notice = Notice::new(&event);
+                let broken = &mut self.broken;
+                self.lines.retain(|endpoint, line| {
+                    let sent = line.try_send(ToLine::Event(notice.clone())).is_ok();
+                    if !sent {
+                        broken.push(*endpoint);
+                    }
+                    sent
+                });
+            }
+            Effect::Bye { endpoint, error } => {
+                self.send(endpoint, ToLine::Bye(error));
+                self.lines.remove(&endpoint);
+            }
+            Effect::Media(command) => self.media_command(command).await,
+            Effect::Capture(command) => self.capture_command(command).await,
+            Effect::StoreState { state, at_us } => self.store_state(state, at_us).await,
+            Effect::Ended => return Some(End::Closed),
+        }
+        None
+    }
+
+    fn admit(
+        &mut self,
+        ticket: Ticket,
+        endpoint: EndpointId,
+        resumed: bool,
+        welcome: Box<Welcome>,
+    ) {
+        let Some(reply) = self.waiting.remove(&ticket) else { return };
+        let line = if resumed {
+            None
+        } else {
+            let (tx, rx) = mpsc::channel(LINE);
+            self.lines.insert(endpoint, tx);
+            Some(rx)
+        };
+        if reply.send(Ok(Admission { endpoint, welcome, line })).is_err() {
+            self.lines.remove(&endpoint);
+            self.broken.push(endpoint);
+        }
+    }
+
+    /// A full line loses its client (the task is stuck); a closed one has none any more. Either
+    /// way its sender is dropped, so that the task, if any, ends the websocket.
+    fn send(&mut self, endpoint: EndpointId, message: ToLine) {
+        if let Some(line) = self.lines.get(&endpoint)
+            && line.try_send(message).is_err()
+        {
+            self.lines.remove(&endpoint);
+            self.broken.push(endpoint);
+        }
+    }
+
+    async fn media_command(&mut self, command: MediaCommand) {
+        match command {
+            MediaCommand::RemovePeer { endpoint } => {
+                self.ports.media.remove_peer(self.session, endpoint).await;
+            }
+            MediaCommand::SetEnabled { endpoint, source, on } => {
+                self.ports.media.set_enabled(self.session, endpoint, source, on).await;
+            }
+        }
+    }
+
+    async fn capture_command(&mut self, command: CaptureCommand) {
+        let media = &self.ports.media;
+        match command {
+            CaptureCommand::Start => {
+                let now = self.clock.now();
+                let origin = self.clock.instant(now.mono_us);
+                match media.start_capture(self.session, origin, now.mono_us).await {
+                    Ok(()) => {
+                        self.capturing = true;
+                        self.capture = media.capture_reports(self.session).await;
+                    }
+                    Err(error) => {
+                        // Told to the room like any later failure of the writer.
+                        let report = CaptureReport { safe_us: None, failed: Some(error.message) };
+                        self.capture = Some(watch::channel(report).1);
+                        if let Some(capture) = &mut self.capture {
+                            capture.mark_changed();
+                        }
+                    }
+                }
+            }
+            CaptureCommand::Pause => media.pause_capture(self.session).await,
+            CaptureCommand::Resume => media.resume_capture(self.session).await,
+            // Done at the end, once, so that everybody hears 散会 first.
+            CaptureCommand::Stop => {}
+        }
+    }
+
+    async fn store_state(&mut self, state: SessionState, at_us: i64) {
+        // The journal is the truth; the row is mended when the session is next loaded.
+        if let Err(error) = self.ports.records.store_state(self.session, state, at_us).await {
+            tracing::error!(session = %self.session, %error, "state of the session not stored");
+        }
+    }
+
+    async fn finish(&mut self) {
+        let now = self.clock.now();
+        let finish = self.ports.records.finish(self.session, now.wall_us, now.mono_us);
+        match tokio::time::timeout(FINISH_TIMEOUT, finish).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(session = %self.session, %error, "closing work is left for restart");
+            }
+            Err(_) => {
+                tracing::error!(session = %self.session, "closing work took too long");
+            }
+        }
+    }
+
+    fn stop(&mut self) -> End {
+        self.say_goodbye(&WireError {
+            code: ErrorCode::Restarting,
+            message: "服务器正在重启，页面会自动重新连接".into(),
+            retry_after_ms: Some(1_000),
+        });
+        End::Stopped
+    }
+
+    fn records_failed(&mut self, error: &NotDurable) -> End {
+        tracing::error!(session = %self.session, %error, "room ends: its records cannot be written");
+        self.say_goodbye(&WireError {
+            code: ErrorCode::StorageUnavailable,
+            message: "记录暂时无法保存，页面会自动重新连接；如持续出现请联系管理员".into(),
+            retry_after_ms: Some(2_000),
+        });
+        End::NotDurable
+    }
+
+    fn say_goodbye(&mut self, error: &WireError) {
+        for (_, reply) in self.waiting.drain() {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for (_, line) in self.lines.drain() {
+            let _ = line.try_send(ToLine::Bye(error.clone()));
+        }
+    }
+}
+
+/// The next report; never, when there is no capture or its writer is gone.
+async fn capture_changed(capture: &mut Option<watch::Receiver<CaptureReport>>) -> CaptureReport {
+    if let Some(receiver) = capture {
+        // A receiver whose sender is gone still gives what it was marked for.
+        if receiver.has_changed().unwrap_or(false) || receiver.changed().await.is_ok() {
+            return receiver.borrow_and_update().clone();
+        }
+        *capture = None;
+    }
+    std::future::pending().await
+}

@@ -1,0 +1,170 @@
+//! What goes into a room and what comes out: plain data.
+//!
+//! Effects are ordered. Everything a [`Effect::Journal`] holds is durable before any later effect
+//! runs; the actor may run the journal parts of a whole batch of inputs as one append, because no
+//! effect ever has to come *before* an event it follows from.
+
+use signaling::view::{ChatMessage, MemberClass, Role, SessionState};
+use signaling::{Assignment, Event, Publication, Reply, Request, Source, Welcome, WireError};
+use uuid::Uuid;
+
+use crate::domain::{EndpointId, PersonId};
+use crate::journal::NewEvent;
+
+/// The two clocks of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Microseconds UTC.
+    pub wall_us: i64,
+    /// Microseconds since the session opened; never steps.
+    pub mono_us: i64,
+}
+
+/// The actor's handle to one hello that waits for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// A hello whose join token was good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    pub ticket: Ticket,
+    pub person: PersonId,
+    pub name: String,
+    pub role: Role,
+    pub org_name: String,
+    pub class: Option<MemberClass>,
+    pub device: String,
+    pub consent: bool,
+    /// Id and secret for the case that this becomes a new endpoint.
+    pub endpoint: EndpointId,
+    pub resume_token: String,
+    /// The endpoint whose resume token the client showed.
+    pub previous: Option<Previous>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Previous {
+    pub endpoint: EndpointId,
+    /// When its line was last heard of.
+    pub last_frame_mono_us: i64,
+    /// What the client missed is still kept.
+    pub replayable: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum Input {
+    Arrive(Box<Arrival>),
+    /// `fresh` is an id for whatever the request makes.
+    Request {
+        endpoint: EndpointId,
+        id: u32,
+        request: Request,
+        fresh: Uuid,
+    },
+    /// The line of an endpoint is dead or closed without 离开.
+    LineLost {
+        endpoint: EndpointId,
+        last_frame_mono_us: i64,
+    },
+    /// Answer to [`Effect::Offer`].
+    Answered {
+        endpoint: EndpointId,
+        id: u32,
+        publications: Vec<Publication>,
+        result: Result<signaling::Answer, WireError>,
+    },
+    Media(MediaNotice),
+    Capture(CaptureReport),
+    /// Time has come to [`super::state::RoomState::next_timeout`].
+    Tick,
+}
+
+/// What the media shard says, in the room's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaNotice {
+    Connected { endpoint: EndpointId },
+    Gone { endpoint: EndpointId },
+    TrackEnded { endpoint: EndpointId, source: Source },
+    Slots { endpoint: EndpointId, audio: u32, video: u32 },
+    Assignments { endpoint: EndpointId, assignments: Vec<Assignment> },
+    Speaker { endpoint: Option<EndpointId> },
+}
+
+/// How the capture writer is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CaptureReport {
+    /// Everything up to this wall time is on disk.
+    pub safe_us: Option<i64>,
+    /// Why nothing is kept any more, for the log; the page gets its own words.
+    pub failed: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The text of a chat message; kept before its digest is journalled.
+    StoreChat(ChatMessage),
+    Journal(Vec<NewEvent>),
+    Admit {
+        ticket: Ticket,
+        endpoint: EndpointId,
+        resumed: bool,
+        welcome: Box<Welcome>,
+    },
+    Reject {
+        ticket: Ticket,
+        error: WireError,
+    },
+    Reply {
+        endpoint: EndpointId,
+        id: u32,
+        reply: Reply,
+    },
+    Refuse {
+        endpoint: EndpointId,
+        id: u32,
+        error: WireError,
+    },
+    Send {
+        endpoint: EndpointId,
+        event: Event,
+    },
+    /// To all endpoints admitted so far, those with a lost line too (they may resume).
+    Broadcast(Event),
+    /// Says why, closes the line and forgets the endpoint.
+    Bye {
+        endpoint: EndpointId,
+        error: WireError,
+    },
+    Offer {
+        endpoint: EndpointId,
+        person: PersonId,
+        id: u32,
+        sdp: String,
+        publications: Vec<Publication>,
+        may_publish: bool,
+        may_capture: bool,
+    },
+    Media(MediaCommand),
+    Capture(CaptureCommand),
+    /// The session's row; the journal is the truth.
+    StoreState {
+        state: SessionState,
+        at_us: i64,
+    },
+    /// 散会 is done: nothing follows, the room ends and its archive begins.
+    Ended,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaCommand {
+    RemovePeer { endpoint: EndpointId },
+    SetEnabled { endpoint: EndpointId, source: Source, on: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptureCommand {
+    Start,
+    Pause,
+    Resume,
+    Stop,
+}

@@ -1,0 +1,133 @@
+//! What a room needs from the world, as seams: the media shards and the records.
+//!
+//! The server plugs in `media_io` and the store; tests plug in memory.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use signaling::view::{ChatMessage, SessionState};
+use signaling::{Answer, Publication, Source, WireError};
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+
+use super::clock::Anchor;
+use super::effect::{CaptureReport, MediaNotice};
+use super::setup::RoomSetup;
+use crate::domain::{EndpointId, PersonId, SessionId};
+use crate::journal::{Envelope, NewEvent};
+
+/// An offer on its way to the shard.
+#[derive(Debug, Clone)]
+pub struct OfferCommand {
+    pub session: SessionId,
+    pub endpoint: EndpointId,
+    pub person: PersonId,
+    pub sdp: String,
+    pub publications: Vec<Publication>,
+    pub may_publish: bool,
+    pub may_capture: bool,
+}
+
+/// Media of all rooms. Calls that return nothing must not block; they may be lost only together
+/// with the shard itself.
+pub trait MediaPort: Send + Sync + 'static {
+    /// Bounded; a full channel is the shard's to handle (it keeps the newest whole values).
+    fn open_room(
+        &self,
+        session: SessionId,
+    ) -> BoxFuture<'_, Result<mpsc::Receiver<MediaNotice>, WireError>>;
+    fn close_room(&self, session: SessionId) -> BoxFuture<'_, ()>;
+    fn offer(&self, offer: OfferCommand) -> BoxFuture<'_, Result<Answer, WireError>>;
+    fn remove_peer(&self, session: SessionId, endpoint: EndpointId) -> BoxFuture<'_, ()>;
+    fn set_enabled(
+        &self,
+        session: SessionId,
+        endpoint: EndpointId,
+        source: Source,
+        on: bool,
+    ) -> BoxFuture<'_, ()>;
+    /// Starts, or goes on after a restart, in new segments. `origin` is the tokio instant of the
+    /// session's monotonic zero plus `origin_mono_us`.
+    fn start_capture(
+        &self,
+        session: SessionId,
+        origin: std::time::Instant,
+        origin_mono_us: i64,
+    ) -> BoxFuture<'_, Result<(), WireError>>;
+    fn pause_capture(&self, session: SessionId) -> BoxFuture<'_, ()>;
+    fn resume_capture(&self, session: SessionId) -> BoxFuture<'_, ()>;
+    /// Returns when everything is on disk.
+    fn stop_capture(&self, session: SessionId) -> BoxFuture<'_, ()>;
+    fn capture_reports(
+        &self,
+        session: SessionId,
+    ) -> BoxFuture<'_, Option<watch::Receiver<CaptureReport>>>;
+}
+
+/// The store did not take it; nobody may be told that it did.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the records could not be written: {0}")]
+pub struct NotDurable(pub String);
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LoadError {
+    #[error("no such session")]
+    NotFound,
+    #[error("the session is not open yet")]
+    NotOpen,
+    #[error("the session has ended")]
+    Ended,
+    #[error("the records cannot be read: {0}")]
+    Unavailable(String),
+}
+
+/// A session as it was found in the records.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub setup: RoomSetup,
+    /// In order of their sequence numbers; holds at least `session_opened`.
+    pub journal: Vec<Envelope>,
+    /// When the session opened, by the machine's own clock, if it was kept.
+    pub anchor: Option<Anchor>,
+}
+
+/// The records of all sessions.
+pub trait RecordsPort: Send + Sync + 'static {
+    fn load(&self, session: SessionId) -> BoxFuture<'_, Result<Loaded, LoadError>>;
+    fn keep_anchor(
+        &self,
+        session: SessionId,
+        anchor: Anchor,
+    ) -> BoxFuture<'_, Result<(), NotDurable>>;
+    /// Returns when the events are durable and in their place in the chain.
+    fn append(
+        &self,
+        session: SessionId,
+        events: Vec<NewEvent>,
+    ) -> BoxFuture<'_, Result<(), NotDurable>>;
+    fn store_chat(
+        &self,
+        session: SessionId,
+        message: ChatMessage,
+    ) -> BoxFuture<'_, Result<(), NotDurable>>;
+    fn store_state(
+        &self,
+        session: SessionId,
+        state: SessionState,
+        at_us: i64,
+    ) -> BoxFuture<'_, Result<(), NotDurable>>;
+    /// After 散会: signs the head and asks for the rendering. Safe to call again.
+    fn finish(
+        &self,
+        session: SessionId,
+        at_us: i64,
+        mono_us: i64,
+    ) -> BoxFuture<'_, Result<(), NotDurable>>;
+}
+
+/// Both seams of a room.
+#[derive(Clone)]
+pub struct Ports {
+    pub media: Arc<dyn MediaPort>,
+    pub records: Arc<dyn RecordsPort>,
+}

@@ -1,0 +1,23 @@
+//! What is known of a session before anybody comes.
+
+use signaling::view::{AgendaItem, ChatMessage};
+
+use crate::domain::{MeetingKind, PersonId, Roster, SessionId};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomSetup {
+    pub session: SessionId,
+    pub kind: MeetingKind,
+    pub title: String,
+    pub org_name: String,
+    pub planned_start_us: i64,
+    pub agenda: Vec<AgendaItem>,
+    /// As frozen at opening.
+    pub roster: Roster,
+    /// Designated 主持人.
+    pub chair: Option<PersonId>,
+    /// Secretaries of the organisation: first in line when the chair is lost.
+    pub secretaries: Vec<PersonId>,
+    /// The last messages, oldest first (after a restart).
+    pub chat: Vec<ChatMessage>,
+}

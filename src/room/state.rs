@@ -1,0 +1,302 @@
+//! One open session, as a pure state machine: told the time, returns what to do.
+//!
+//! This file holds the state and the order of things; each subject has its own file beside it:
+//! presence (who comes and goes), chair (who presides), meeting (opening, agenda, chat, hands,
+//! closing), publishing (what is seen and heard), recording, restore (from the journal).
+
+use signaling::view::{
+    ChatMessage, Counts, ParticipantView, RecordingState, RecordingView, SessionSnapshot,
+    SessionState,
+};
+use signaling::{Event, Request, Welcome};
+
+use super::chair::Seat;
+use super::effect::{Effect, Input, Now};
+use super::participants::Participants;
+use super::refusal;
+use super::setup::RoomSetup;
+use crate::domain::{EndpointId, PersonId, live_counts};
+use crate::journal::{Actor, Event as JournalEvent, NewEvent};
+
+/// Nobody but observers for so long: the system closes the session.
+pub const EMPTY_CLOSE_US: i64 = 30 * 60 * 1_000_000;
+/// Messages of the chat that a page gets when it comes in.
+pub const CHAT_SHOWN: usize = 200;
+
+#[derive(Debug, Clone)]
+pub struct RoomState {
+    pub(super) setup: RoomSetup,
+    pub(super) state: SessionState,
+    pub(super) declared_open_us: Option<i64>,
+    pub(super) declared_closed_us: Option<i64>,
+    pub(super) agenda_index: Option<u32>,
+    pub(super) here: Participants,
+    pub(super) seat: Seat,
+    pub(super) recording: RecordingView,
+    pub(super) recording_sent_mono_us: i64,
+    pub(super) recording_unsent: bool,
+    pub(super) speaker: Option<PersonId>,
+    pub(super) chat: Vec<ChatMessage>,
+    /// Persons the chair sent out, and until when they stay out.
+    pub(super) removed: Vec<(PersonId, i64)>,
+    pub(super) counts: Counts,
+    pub(super) next_checkpoint_us: i64,
+    pub(super) empty_since_us: Option<i64>,
+    pub(super) out: Vec<Effect>,
+}
+
+impl RoomState {
+    /// The room of a session that was opened just now. Its `session_opened` and `roster_frozen`
+    /// events were written by whoever opened it.
+    pub fn open(setup: RoomSetup, now: Now) -> Self {
+        let mut state = Self {
+            seat: Seat::vacant(now),
+            state: SessionState::Opened,
+            declared_open_us: None,
+            declared_closed_us: None,
+            agenda_index: None,
+            here: Participants::default(),
+            recording: RecordingView { state: RecordingState::Off, safe_us: None, problem: None },
+            recording_sent_mono_us: 0,
+            recording_unsent: false,
+            speaker: None,
+            chat: setup.chat.clone(),
+            removed: Vec::new(),
+            counts: Counts::default(),
+            next_checkpoint_us: now.mono_us + super::presence::CHECKPOINT_US,
+            empty_since_us: Some(now.mono_us),
+            out: Vec::new(),
+            setup,
+        };
+        state.counts = state.count();
+        state
+    }
+
+    pub fn session_state(&self) -> SessionState {
+        self.state
+    }
+
+    pub fn is_ended(&self) -> bool {
+        self.state == SessionState::DeclaredClosed
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        if self.is_ended() {
+            self.handle_ended(input);
+            return std::mem::take(&mut self.out);
+        }
+        match input {
+            Input::Arrive(arrival) => self.arrive(*arrival, now),
+            Input::LineLost { endpoint, last_frame_mono_us } => {
+                self.line_lost(endpoint, last_frame_mono_us, now);
+            }
+            Input::Request { endpoint, id, request, fresh } => {
+                if let Some(person) = self.here.person_of(endpoint) {
+                    self.request((endpoint, person, id), request, fresh, now);
+                }
+            }
+            Input::Answered { endpoint, id, publications, result } => {
+                self.answered(endpoint, id, &publications, result, now);
+            }
+            Input::Media(notice) => self.media_notice(notice),
+            Input::Capture(report) => self.capture_report(report, now),
+            Input::Tick => {}
+        }
+        if !self.is_ended() {
+            self.settle(now);
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// After 散会 nothing changes any more; whoever asks is told so.
+    fn handle_ended(&mut self, input: Input) {
+        match input {
+            Input::Arrive(arrival) => {
+                self.out.push(Effect::Reject { ticket: arrival.ticket, error: refusal::ended() });
+            }
+            Input::Request { endpoint, id, .. } | Input::Answered { endpoint, id, .. } => {
+                self.out.push(Effect::Refuse { endpoint, id, error: refusal::ended() });
+            }
+            Input::LineLost { .. } | Input::Media(_) | Input::Capture(_) | Input::Tick => {}
+        }
+    }
+
+    fn request(
+        &mut self,
+        from: (EndpointId, PersonId, u32),
+        request: Request,
+        fresh: uuid::Uuid,
+        now: Now,
+    ) {
+        let (endpoint, person, id) = from;
+        let result = match request {
+            Request::Offer(offer) => {
+                // Answered when the media shard has answered.
+                match self.offer(endpoint, person, id, offer) {
+                    Ok(()) => return,
+                    Err(error) => Err(error),
+                }
+            }
+            Request::MediaState { source, on } => self.media_state(endpoint, source, on, now),
+            Request::Chat { text } => self.chat(person, &text, fresh, now),
+            Request::Hand { raised } => self.hand(person, raised, person, now),
+            Request::DeclareOpen => self.declare_open(person, now),
+            Request::DeclareClose => {
+                let allowed = self.may_close(person);
+                if allowed.is_ok() {
+                    // The answer goes out before the room closes its lines.
+                    self.reply_done(endpoint, id);
+                    return self.close(Some(person), now);
+                }
+                allowed
+            }
+            Request::Agenda { index } => self.agenda(person, index, now),
+            Request::HandOver { participant } => self.hand_over(person, &participant, now),
+            Request::TakeOver => self.take_over(person, now),
+            Request::Mute { participant, source } => self.mute(person, &participant, source, now),
+            Request::LowerHand { participant } => self.lower_hand(person, &participant, now),
+            Request::Remove { participant } => self.remove(person, &participant, now),
+            Request::RecordingPause { paused } => self.recording_pause(person, paused, now),
+            Request::Leave => {
+                self.reply_done(endpoint, id);
+                return self.leave(endpoint, now);
+            }
+            // The connection lets no second hello through.
+            Request::Hello(_) => Err(refusal::bad_offer()),
+        };
+        match result {
+            Ok(()) => self.reply_done(endpoint, id),
+            Err(error) => self.out.push(Effect::Refuse { endpoint, id, error }),
+        }
+    }
+
+    fn reply_done(&mut self, endpoint: EndpointId, id: u32) {
+        self.out.push(Effect::Reply { endpoint, id, reply: signaling::Reply::Done });
+    }
+
+    /// What follows from any change and from time itself.
+    fn settle(&mut self, now: Now) {
+        self.expire_lines(now);
+        self.settle_chair(now);
+        self.settle_counts();
+        self.settle_recording(now);
+        self.checkpoint(now);
+        self.settle_empty(now);
+    }
+
+    /// The latest moment at which [`Input::Tick`] is due, in microseconds since opening.
+    pub fn next_timeout(&self) -> i64 {
+        let mut next = self.next_checkpoint_us;
+        let mut earlier = |candidate: Option<i64>| {
+            if let Some(candidate) = candidate {
+                next = next.min(candidate);
+            }
+        };
+        earlier(self.next_line_expiry());
+        earlier(self.seat.next_timeout());
+        earlier(self.empty_since_us.map(|since| since + EMPTY_CLOSE_US));
+        earlier(self.recording_due());
+        next
+    }
+
+    fn count(&self) -> Counts {
+        live_counts(
+            &self.setup.roster,
+            |person| {
+                self.here.is_online(person)
+                    && self.here.role(person) != Some(signaling::view::Role::Observer)
+            },
+            self.here.observers_online(),
+        )
+    }
+
+    fn settle_counts(&mut self) {
+        let counts = self.count();
+        if counts != self.counts {
+            self.counts = counts;
+            self.out.push(Effect::Broadcast(Event::Counts { counts }));
+        }
+    }
+
+    fn settle_empty(&mut self, now: Now) {
+        let anybody =
+            self.here.people.iter().any(|(id, p)| {
+                p.role != signaling::view::Role::Observer && self.here.is_online(*id)
+            });
+        match (anybody, self.empty_since_us) {
+            (true, _) => self.empty_since_us = None,
+            (false, None) => self.empty_since_us = Some(now.mono_us),
+            (false, Some(since)) if now.mono_us >= since + EMPTY_CLOSE_US => self.close(None, now),
+            (false, Some(_)) => {}
+        }
+    }
+
+    pub(super) fn journal(&mut self, actor: Actor, event: JournalEvent, now: Now) {
+        let new = NewEvent { at_us: now.wall_us, mono_us: now.mono_us, actor, event };
+        match self.out.last_mut() {
+            Some(Effect::Journal(events)) => events.push(new),
+            _ => self.out.push(Effect::Journal(vec![new])),
+        }
+    }
+
+    pub(super) fn view(&self, person: PersonId) -> Option<ParticipantView> {
+        self.here.view(person, self.seat.presiding())
+    }
+
+    /// Tells everybody how a person stands now.
+    pub(super) fn show(&mut self, person: PersonId) {
+        if let Some(participant) = self.view(person) {
+            self.out.push(Effect::Broadcast(Event::ParticipantChanged { participant }));
+        }
+    }
+
+    /// A participant named by a client.
+    pub(super) fn named(&self, text: &str) -> Result<PersonId, signaling::WireError> {
+        let person: PersonId = text.parse().map_err(|_| refusal::no_such_participant())?;
+        match self.here.people.contains_key(&person) {
+            true => Ok(person),
+            false => Err(refusal::no_such_participant()),
+        }
+    }
+
+    pub fn snapshot(&self) -> SessionSnapshot {
+        SessionSnapshot {
+            id: self.setup.session.to_string(),
+            kind: self.setup.kind.id().to_owned(),
+            title: self.setup.title.clone(),
+            org_name: self.setup.org_name.clone(),
+            state: self.state,
+            planned_start_us: self.setup.planned_start_us,
+            declared_open_us: self.declared_open_us,
+            declared_closed_us: self.declared_closed_us,
+            agenda: self.setup.agenda.clone(),
+            agenda_index: self.agenda_index,
+            participants: self.here.people.keys().filter_map(|id| self.view(*id)).collect(),
+            counts: self.count(),
+            recording: self.recording.clone(),
+            chair: self.seat.presiding().map(|id| id.to_string()),
+            speaker: self.speaker.map(|id| id.to_string()),
+            chat: self.chat.clone(),
+        }
+    }
+
+    pub(super) fn welcome_of(&self, endpoint: EndpointId, now: Now) -> Option<Box<Welcome>> {
+        let line = self.here.endpoints.get(&endpoint)?;
+        Some(Box::new(Welcome {
+            participant: line.person.to_string(),
+            endpoint: endpoint.to_string(),
+            resume_token: line.resume_token.clone(),
+            // The connection knows what it can replay and fills these in.
+            resumed: false,
+            seq: 0,
+            session: self.snapshot(),
+            server_time_us: now.wall_us,
+            slots_audio: line.slots.0,
+            slots_video: line.slots.1,
+        }))
+    }
+}
