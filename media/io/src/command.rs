@@ -1,0 +1,65 @@
+//! What the handle asks of a shard's thread.
+
+use std::sync::Arc;
+
+use media::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::capture::{CaptureStatus, CaptureTarget};
+use crate::error::{CaptureError, MediaError};
+
+/// Commands that wait for one shard.
+pub(crate) const QUEUE: usize = 1_024;
+
+pub(crate) enum Command {
+    OpenRoom {
+        room: RoomId,
+        events: mpsc::Sender<Event>,
+        answer: oneshot::Sender<Result<(), MediaError>>,
+    },
+    CloseRoom {
+        room: RoomId,
+    },
+    Offer {
+        request: Box<OfferRequest>,
+        answer: oneshot::Sender<Result<OfferAnswer, OfferError>>,
+    },
+    RemovePeer {
+        room: RoomId,
+        peer: PeerId,
+    },
+    SetEnabled {
+        room: RoomId,
+        peer: PeerId,
+        source: Source,
+        on: bool,
+    },
+    SetMayCapture {
+        room: RoomId,
+        peer: PeerId,
+        on: bool,
+    },
+    StartCapture {
+        room: RoomId,
+        target: CaptureTarget,
+        status: Arc<watch::Sender<CaptureStatus>>,
+        answer: oneshot::Sender<Result<(), CaptureError>>,
+    },
+    PauseCapture {
+        room: RoomId,
+        answer: oneshot::Sender<Result<(), CaptureError>>,
+    },
+    ResumeCapture {
+        room: RoomId,
+        answer: oneshot::Sender<Result<(), CaptureError>>,
+    },
+    /// The writer answers, unless the shard has to refuse.
+    StopCapture {
+        room: RoomId,
+        answer: oneshot::Sender<Result<(), CaptureError>>,
+        done: oneshot::Sender<bool>,
+    },
+    Shutdown {
+        done: oneshot::Sender<()>,
+    },
+}

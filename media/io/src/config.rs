@@ -1,0 +1,29 @@
+//! What a person may set about media.
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use media::shard::Limits;
+
+/// Where media listens and how much it takes on.
+#[derive(Debug, Clone)]
+pub struct MediaConfig {
+    /// One address, and so one thread, per shard. `[::]` takes IPv4 too; port 0 lets the kernel
+    /// choose.
+    pub udp: Vec<SocketAddr>,
+    /// The addresses that clients are told; the ports are those of the bound sockets.
+    pub advertised: Vec<IpAddr>,
+    /// Of each shard.
+    pub limits: Limits,
+    /// Kernel buffer of each socket, in bytes, each way. More than `net.core.[rw]mem_max` needs
+    /// CAP_NET_ADMIN; without it the kernel gives what it allows.
+    pub socket_buffer: usize,
+    /// False: never ask the kernel to split or merge datagrams (GSO, GRO).
+    pub offload: bool,
+}
+
+impl MediaConfig {
+    /// One shard per address, everything else as recommended.
+    pub fn new(udp: Vec<SocketAddr>, advertised: Vec<IpAddr>) -> Self {
+        Self { udp, advertised, limits: Limits::default(), socket_buffer: 8 << 20, offload: true }
+    }
+}

@@ -1,0 +1,314 @@
+//! The handle that the rest of the server holds.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use media::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source};
+use media::shard::ShardConfig;
+use media::transport::DtlsIdentity;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::capture::files::{CaptureFiles, Disk};
+use crate::capture::tap::{self, BlockTap};
+use crate::capture::writer::Writer;
+use crate::capture::{CaptureStatus, CaptureTarget};
+use crate::command::{self, Command};
+use crate::config::MediaConfig;
+use crate::entropy::SystemEntropy;
+use crate::error::{CaptureError, MediaError, StartError};
+use crate::room_events;
+use crate::shard_thread::{MakeEntropy, Parts, ShardThread};
+use crate::stats::{MediaStats, SharedCapture, SharedShard};
+use crate::udp::{self, Transmitter};
+use crate::wake::Waker;
+
+/// The disk may take this long for the last sync of a capture.
+const STOP_CAPTURE: Duration = Duration::from_secs(15);
+const SHUTDOWN: Duration = Duration::from_secs(20);
+/// Commands to the writer that may wait besides all blocks.
+const WRITER_COMMANDS: usize = 256;
+
+/// Media of this process: rooms, peers, capture. Cheap to clone.
+///
+/// A room lives on one shard, chosen by its id. Dropping a room's event receiver closes the room;
+/// dropping the last handle ends everything, as [`Media::shutdown`] does in good order.
+#[derive(Clone)]
+pub struct Media {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shards: Vec<ShardHandle>,
+    captures: Mutex<HashMap<RoomId, Arc<watch::Sender<CaptureStatus>>>>,
+    capture_counters: Arc<SharedCapture>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+struct ShardHandle {
+    address: SocketAddr,
+    commands: mpsc::Sender<Command>,
+    waker: Waker,
+    shared: Arc<SharedShard>,
+}
+
+impl Media {
+    /// Binds the sockets and starts the threads.
+    ///
+    /// # Errors
+    /// A port in use, an address that is not ours, or no address at all.
+    pub fn start(config: MediaConfig) -> Result<Media, StartError> {
+        Self::start_with(config, Arc::new(|| Box::new(SystemEntropy)), Box::new(Disk))
+    }
+
+    pub(crate) fn start_with(
+        config: MediaConfig,
+        entropy: MakeEntropy,
+        files: Box<dyn CaptureFiles>,
+    ) -> Result<Media, StartError> {
+        if config.udp.is_empty() {
+            return Err(StartError::NoAddress);
+        }
+        if config.advertised.is_empty() {
+            return Err(StartError::NothingAdvertised);
+        }
+        let identity =
+            DtlsIdentity::generate().map_err(|error| StartError::Identity(error.to_string()))?;
+        let identity = Arc::new(identity);
+        // All ports before any thread: a port in use leaves nothing behind.
+        let bound = config
+            .udp
+            .iter()
+            .map(|&address| udp::bind(address, config.socket_buffer, config.offload))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let capacity = bound.len() * tap::BLOCKS + WRITER_COMMANDS;
+        let (writer, messages) = sync_channel(capacity);
+        let (mut shards, mut threads, mut give_back) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, bound) in bound.into_iter().enumerate() {
+            let (commands, queue) = mpsc::channel(command::QUEUE);
+            let waker = Waker::new().map_err(StartError::Thread)?;
+            let shared = Arc::new(SharedShard::default());
+            let (tap, blocks) = BlockTap::new(index, writer.clone());
+            give_back.push(blocks);
+            let port = bound.address.port();
+            let advertised =
+                config.advertised.iter().map(|&ip| SocketAddr::new(ip, port)).collect();
+            let parts = Parts {
+                transmitter: Transmitter::new(bound.address.is_ipv6(), bound.gso),
+                socket: bound.socket,
+                config: ShardConfig {
+                    identity: Arc::clone(&identity),
+                    advertised,
+                    limits: config.limits.clone(),
+                },
+                entropy: Arc::clone(&entropy),
+                commands: queue,
+                waker: waker.clone(),
+                index,
+                tap,
+                writer: writer.clone(),
+                shared: Arc::clone(&shared),
+            };
+            threads.push(spawn(format!("media-{index}"), move || ShardThread::new(parts).run())?);
+            shards.push(ShardHandle { address: bound.address, commands, waker, shared });
+        }
+        // From here on only the shards hold the way to the writer: it ends when they have ended.
+        drop(writer);
+        let mut nonce = [0; 8];
+        entropy().fill(&mut nonce);
+        let capture_counters = Arc::new(SharedCapture::default());
+        let counters = Arc::clone(&capture_counters);
+        let writer = Writer::new(files, give_back, counters, u64::from_ne_bytes(nonce));
+        threads.push(spawn("capture".into(), move || writer.run(&messages))?);
+
+        let captures = Mutex::default();
+        let threads = Mutex::new(threads);
+        Ok(Media { inner: Arc::new(Inner { shards, captures, capture_counters, threads }) })
+    }
+
+    /// The bound addresses, one per shard.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.inner.shards.iter().map(|shard| shard.address).collect()
+    }
+
+    /// Opens a room and gives its events. The channel holds 256; beyond that states are kept and
+    /// retried, of speaker changes only the last. 4,096 behind, the room fails.
+    pub async fn open_room(&self, room: RoomId) -> Result<mpsc::Receiver<Event>, MediaError> {
+        let (events, receiver) = mpsc::channel(room_events::CHANNEL);
+        let (answer, answered) = oneshot::channel();
+        self.ask(room, Command::OpenRoom { room, events, answer }).await?;
+        answered.await.map_err(|_| MediaError::Overloaded)??;
+        self.captures().entry(room).or_insert_with(|| Arc::new(watch::Sender::default()));
+        Ok(receiver)
+    }
+
+    /// Ends the room, its peers and its capture; its event channel closes.
+    pub fn close_room(&self, room: RoomId) -> Result<(), MediaError> {
+        self.captures().remove(&room);
+        self.tell(room, Command::CloseRoom { room })
+    }
+
+    /// Answers a client's offer; the first one makes the peer.
+    pub async fn offer(&self, request: OfferRequest) -> Result<OfferAnswer, OfferError> {
+        let (answer, answered) = oneshot::channel();
+        let room = request.room;
+        self.ask(room, Command::Offer { request: Box::new(request), answer })
+            .await
+            .map_err(|_| OfferError::Overloaded)?;
+        answered.await.map_err(|_| OfferError::Overloaded)?
+    }
+
+    pub fn remove_peer(&self, room: RoomId, peer: PeerId) -> Result<(), MediaError> {
+        self.tell(room, Command::RemovePeer { room, peer })
+    }
+
+    /// Mute by the server: while off, nothing of this source is forwarded or captured.
+    pub fn set_enabled(
+        &self,
+        room: RoomId,
+        peer: PeerId,
+        source: Source,
+        on: bool,
+    ) -> Result<(), MediaError> {
+        self.tell(room, Command::SetEnabled { room, peer, source, on })
+    }
+
+    /// False: the peer declined; its tracks are not captured.
+    pub fn set_may_capture(&self, room: RoomId, peer: PeerId, on: bool) -> Result<(), MediaError> {
+        self.tell(room, Command::SetMayCapture { room, peer, on })
+    }
+
+    /// Captures the room's tracks into `target.dir` from now on. A disk that fails does not fail
+    /// this call: see [`Media::capture_status`].
+    pub async fn start_capture(
+        &self,
+        room: RoomId,
+        target: CaptureTarget,
+    ) -> Result<(), CaptureError> {
+        let status = self.captures().get(&room).cloned().ok_or(CaptureError::NoSuchRoom)?;
+        self.capture(room, |answer| Command::StartCapture { room, target, status, answer }).await
+    }
+
+    /// What comes until [`Media::resume_capture`] is not captured; the tracks get a marked gap.
+    pub async fn pause_capture(&self, room: RoomId) -> Result<(), CaptureError> {
+        self.capture(room, |answer| Command::PauseCapture { room, answer }).await
+    }
+
+    pub async fn resume_capture(&self, room: RoomId) -> Result<(), CaptureError> {
+        self.capture(room, |answer| Command::ResumeCapture { room, answer }).await
+    }
+
+    /// Ends the capture; returns after the last sync.
+    ///
+    /// # Errors
+    /// `NotDurable`: it has ended, but the disk did not take everything (the status says why).
+    pub async fn stop_capture(&self, room: RoomId) -> Result<(), CaptureError> {
+        let (done, finished) = oneshot::channel();
+        self.capture(room, |answer| Command::StopCapture { room, answer, done }).await?;
+        match tokio::time::timeout(STOP_CAPTURE, finished).await {
+            Ok(Ok(true)) => Ok(()),
+            _ => Err(CaptureError::NotDurable),
+        }
+    }
+
+    /// How the room's capture stands; a room that is not open gives a closed channel.
+    pub fn capture_status(&self, room: RoomId) -> watch::Receiver<CaptureStatus> {
+        match self.captures().get(&room) {
+            Some(status) => status.subscribe(),
+            None => watch::Sender::default().subscribe(),
+        }
+    }
+
+    pub fn stats(&self) -> MediaStats {
+        let shard = |shard: &ShardHandle| {
+            shard.shared.read(shard.commands.max_capacity() - shard.commands.capacity())
+        };
+        MediaStats {
+            shards: self.inner.shards.iter().map(shard).collect(),
+            capture: self.inner.capture_counters.read(),
+        }
+    }
+
+    /// Ends in order: peers are told, captures are synced, threads have ended. Commands given
+    /// afterwards are answered with `Stopping`.
+    pub async fn shutdown(&self) {
+        for shard in &self.inner.shards {
+            let (done, finished) = oneshot::channel();
+            if shard.commands.send(Command::Shutdown { done }).await.is_ok() {
+                shard.waker.wake();
+                let _ = tokio::time::timeout(SHUTDOWN, finished).await;
+            }
+        }
+        self.captures().clear();
+        let threads: Vec<_> = lock(&self.inner.threads).drain(..).collect();
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                let _ = thread.join();
+            }
+        });
+        if tokio::time::timeout(SHUTDOWN, joined).await.is_err() {
+            tracing::error!("media threads did not end in time");
+        }
+    }
+
+    async fn capture(
+        &self,
+        room: RoomId,
+        command: impl FnOnce(oneshot::Sender<Result<(), CaptureError>>) -> Command,
+    ) -> Result<(), CaptureError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(room, command(answer)).await.map_err(|_| CaptureError::Stopping)?;
+        answered.await.map_err(|_| CaptureError::Overloaded)?
+    }
+
+    fn shard(&self, room: RoomId) -> &ShardHandle {
+        // Fibonacci hashing: room ids are UUIDs whose first bits are a time.
+        let folded = (room.0 as u64) ^ ((room.0 >> 64) as u64);
+        let hash = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        &self.inner.shards[hash as usize % self.inner.shards.len()]
+    }
+
+    /// Waits for room in the queue.
+    async fn ask(&self, room: RoomId, command: Command) -> Result<(), MediaError> {
+        let shard = self.shard(room);
+        shard.commands.send(command).await.map_err(|_| MediaError::Stopping)?;
+        shard.waker.wake();
+        Ok(())
+    }
+
+    /// Does not wait.
+    fn tell(&self, room: RoomId, command: Command) -> Result<(), MediaError> {
+        let shard = self.shard(room);
+        shard.commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => MediaError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => MediaError::Stopping,
+        })?;
+        shard.waker.wake();
+        Ok(())
+    }
+
+    fn captures(&self) -> MutexGuard<'_, HashMap<RoomId, Arc<watch::Sender<CaptureStatus>>>> {
+        lock(&self.inner.captures)
+    }
+}
+
+impl std::fmt::Debug for Media {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Media").field("addresses", &self.addresses()).finish()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn spawn(
+    name: String,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, StartError> {
+    thread::Builder::new().name(name).spawn(work).map_err(StartError::Thread)
+}

@@ -1,0 +1,401 @@
+//! One thread for one UDP port: receives, lets the core work, sends, and obeys commands.
+
+use std::collections::HashMap;
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use media::api::{Event, RoomId};
+use media::shard::{Egress, Entropy, Shard, ShardConfig};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::capture::tap::BlockTap;
+use crate::capture::writer::Message;
+use crate::command::Command;
+use crate::error::{CaptureError, MediaError};
+use crate::room_events::{Delivery, RoomEvents};
+use crate::stats::{SharedShard, add};
+use crate::udp::{Receiver, Transmitter};
+use crate::wake::Waker;
+
+/// Timers of the core run at most this often: a hundred peers share one wake-up.
+const TIMER_GRAIN: Duration = Duration::from_millis(2);
+/// The longest wait; a dropped handle is noticed within it.
+const IDLE: Duration = Duration::from_secs(1);
+/// Between attempts to hand events to a slow reader.
+const EVENT_RETRY: Duration = Duration::from_millis(20);
+const PUBLISH: Duration = Duration::from_millis(500);
+/// Full receive calls in a row before timers and commands get their turn.
+const RECEIVES: usize = 8;
+const COMMANDS: usize = 64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Capture {
+    Off,
+    On,
+    Paused,
+}
+
+struct Room {
+    events: RoomEvents,
+    capture: Capture,
+}
+
+/// Makes the core, and makes it again after it panicked.
+pub(crate) type MakeEntropy = Arc<dyn Fn() -> Box<dyn Entropy> + Send + Sync>;
+
+/// What a shard's thread begins with.
+pub(crate) struct Parts {
+    pub socket: UdpSocket,
+    pub transmitter: Transmitter,
+    pub config: ShardConfig,
+    pub entropy: MakeEntropy,
+    pub commands: mpsc::Receiver<Command>,
+    pub waker: Waker,
+    pub index: usize,
+    pub tap: BlockTap,
+    pub writer: SyncSender<Message>,
+    pub shared: Arc<SharedShard>,
+}
+
+pub(crate) struct ShardThread {
+    parts: Parts,
+    core: Shard,
+    receiver: Receiver,
+    egress: Egress,
+    rooms: HashMap<RoomId, Room>,
+    events_waiting: bool,
+    captures: usize,
+    last_timers: Instant,
+    next_publish: Instant,
+    stopping: Option<oneshot::Sender<()>>,
+    gone: bool,
+}
+
+impl ShardThread {
+    pub fn new(parts: Parts) -> Self {
+        let now = Instant::now();
+        Self {
+            core: make_core(&parts),
+            parts,
+            receiver: Receiver::new(),
+            egress: Egress::default(),
+            rooms: HashMap::new(),
+            events_waiting: false,
+            captures: 0,
+            last_timers: now,
+            next_publish: now,
+            stopping: None,
+            gone: false,
+        }
+    }
+
+    /// Until shutdown, or until every handle has gone.
+    pub fn run(mut self) {
+        while self.stopping.is_none() && !self.gone {
+            if catch_unwind(AssertUnwindSafe(|| self.turn())).is_err() {
+                self.begin_again();
+            }
+        }
+        // The last words of the core: peers are told, captures are ended.
+        let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            for room in rooms {
+                self.close_room(room);
+            }
+            self.timers();
+        }));
+        self.publish();
+        if let Some(done) = self.stopping.take() {
+            // The socket and the way to the writer close before the answer.
+            drop(self.parts);
+            let _ = done.send(());
+        }
+    }
+
+    fn turn(&mut self) {
+        let timeout = self.timeout(Instant::now());
+        if self.parts.waker.wait(self.parts.socket.as_raw_fd(), timeout) {
+            self.receive();
+        }
+        self.commands();
+        let now = Instant::now();
+        if self.core.next_timeout().is_some_and(|at| at <= now) {
+            self.timers();
+        }
+        self.events();
+        if self.captures > 0 {
+            self.parts.tap.hand_over_if_due(now);
+        }
+        if now >= self.next_publish {
+            self.next_publish = now + PUBLISH;
+            self.publish();
+        }
+    }
+
+    fn timeout(&self, now: Instant) -> Duration {
+        let mut until = now + IDLE;
+        if let Some(at) = self.core.next_timeout() {
+            until = until.min(at.max(self.last_timers + TIMER_GRAIN));
+        }
+        if self.events_waiting {
+            until = until.min(now + EVENT_RETRY);
+        }
+        if self.captures > 0 {
+            until = until.min(self.parts.tap.next_hand_over());
+        }
+        until.saturating_duration_since(now)
+    }
+
+    fn receive(&mut self) {
+        for _ in 0..RECEIVES {
+            let Self { parts, core, receiver, egress, .. } = self;
+            let tap = &mut parts.tap;
+            let result = receiver.receive(&parts.socket, |batch| {
+                let now = Instant::now();
+                tap.set_now(now);
+                core.handle_batch(now, batch, egress, tap);
+            });
+            self.send();
+            // An error of the socket is about one datagram (ICMP); the next call shows the rest.
+            let Ok(received) = result else { return };
+            let io = &self.parts.shared.io;
+            add(&io.receives, u64::from(received.datagrams > 0));
+            add(&io.datagrams_in, received.datagrams as u64);
+            add(&io.datagrams_truncated, received.truncated as u64);
+            if !received.full {
+                return;
+            }
+        }
+    }
+
+    fn timers(&mut self) {
+        let now = Instant::now();
+        self.last_timers = now;
+        self.parts.tap.set_now(now);
+        self.core.handle_timeout(now, &mut self.egress, &mut self.parts.tap);
+        self.send();
+    }
+
+    fn send(&mut self) {
+        if self.egress.runs.is_empty() {
+            return;
+        }
+        let sent = self.parts.transmitter.send(&self.parts.socket, &self.egress);
+        self.egress.clear();
+        let io = &self.parts.shared.io;
+        add(&io.datagrams_out, sent.datagrams);
+        add(&io.bytes_out, sent.bytes);
+        add(&io.messages_out, sent.messages);
+        add(&io.sends, sent.calls);
+        add(&io.send_dropped, sent.dropped);
+        add(&io.gso_refused, sent.refused);
+    }
+
+    fn commands(&mut self) {
+        for _ in 0..COMMANDS {
+            match self.parts.commands.try_recv() {
+                Ok(command) => self.obey(command),
+                Err(mpsc::error::TryRecvError::Empty) => return,
+                Err(mpsc::error::TryRecvError::Disconnected) => {
+                    self.gone = true;
+                    return;
+                }
+            }
+        }
+        // There may be more: do not wait for another wake-up.
+        self.parts.waker.wake();
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = Instant::now();
+        match command {
+            Command::OpenRoom { room, events, answer } => {
+                let _ = answer.send(self.open_room(room, events));
+            }
+            Command::CloseRoom { room } => self.close_room(room),
+            Command::Offer { request, answer } => {
+                let _ = answer.send(self.core.offer(now, *request));
+            }
+            Command::RemovePeer { room, peer } => self.core.remove_peer(now, room, peer),
+            Command::SetEnabled { room, peer, source, on } => {
+                self.core.set_enabled(now, room, peer, source, on);
+            }
+            Command::SetMayCapture { room, peer, on } => {
+                if self.rooms.contains_key(&room) {
+                    self.core.set_may_capture(peer, on);
+                }
+            }
+            Command::StartCapture { room, target, status, answer } => {
+                let shard = self.parts.index;
+                let start = Message::Start { shard, room, target, status };
+                let _ = answer.send(self.change_capture(room, Capture::On, Some(start)));
+            }
+            Command::PauseCapture { room, answer } => {
+                let _ = answer.send(self.change_capture(room, Capture::Paused, None));
+            }
+            Command::ResumeCapture { room, answer } => {
+                let _ = answer.send(self.change_capture(room, Capture::On, None));
+            }
+            Command::StopCapture { room, answer, done } => {
+                let _ = answer.send(self.stop_capture(room, Some(done)));
+            }
+            Command::Shutdown { done } => self.stopping = Some(done),
+        }
+    }
+
+    fn open_room(&mut self, room: RoomId, events: mpsc::Sender<Event>) -> Result<(), MediaError> {
+        if self.rooms.contains_key(&room) {
+            return Err(MediaError::AlreadyOpen);
+        }
+        if self.rooms.len() >= self.parts.config.limits.rooms {
+            return Err(MediaError::Overloaded);
+        }
+        self.core.open_room(room);
+        let events = RoomEvents::new(events);
+        self.rooms.insert(room, Room { events, capture: Capture::Off });
+        self.count_rooms();
+        Ok(())
+    }
+
+    fn close_room(&mut self, room: RoomId) {
+        if !self.rooms.contains_key(&room) {
+            return;
+        }
+        // Without a capture there is nothing to stop; that is no fault here.
+        let _ = self.stop_capture(room, None);
+        self.core.close_room(Instant::now(), room);
+        self.events();
+        self.rooms.remove(&room);
+        self.count_rooms();
+    }
+
+    fn count_rooms(&self) {
+        self.parts.shared.io.rooms.store(self.rooms.len() as u64, Relaxed);
+    }
+
+    /// Start, pause and resume. The writer hears of it before the packets that it applies to.
+    fn change_capture(
+        &mut self,
+        room: RoomId,
+        wanted: Capture,
+        start: Option<Message>,
+    ) -> Result<(), CaptureError> {
+        let state = self.rooms.get(&room).ok_or(CaptureError::NoSuchRoom)?.capture;
+        let now = Instant::now();
+        let message = match (state, wanted, start) {
+            (Capture::Off, Capture::On, Some(start)) => start,
+            (_, _, Some(_)) => return Err(CaptureError::AlreadyStarted),
+            (Capture::On, Capture::Paused, None) => Message::Pause { room, at: now },
+            (Capture::Paused, Capture::On, None) => Message::Resume { room },
+            (Capture::Off, ..) => return Err(CaptureError::NotStarted),
+            _ => return Ok(()),
+        };
+        self.parts.tap.hand_over(now);
+        self.parts.writer.try_send(message).map_err(|_| CaptureError::Overloaded)?;
+        if state == Capture::Off {
+            self.captures += 1;
+        }
+        self.core.set_capture(room, wanted == Capture::On);
+        self.timers();
+        self.parts.tap.hand_over(Instant::now());
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.capture = wanted;
+        }
+        Ok(())
+    }
+
+    fn stop_capture(
+        &mut self,
+        room: RoomId,
+        done: Option<oneshot::Sender<bool>>,
+    ) -> Result<(), CaptureError> {
+        let state = self.rooms.get(&room).ok_or(CaptureError::NoSuchRoom)?.capture;
+        if state == Capture::Off {
+            return Err(CaptureError::NotStarted);
+        }
+        self.core.set_capture(room, false);
+        self.timers();
+        self.parts.tap.hand_over(Instant::now());
+        let stop = Message::Stop { room, done };
+        self.parts.writer.try_send(stop).map_err(|_| CaptureError::Overloaded)?;
+        self.captures -= 1;
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.capture = Capture::Off;
+        }
+        Ok(())
+    }
+
+    fn events(&mut self) {
+        while let Some(event) = self.core.poll_event() {
+            if let Some(room) = self.rooms.get_mut(&event.room()) {
+                self.events_waiting |= room.events.push(event) != Delivery::Done;
+            }
+        }
+        if !self.events_waiting {
+            return;
+        }
+        self.events_waiting = false;
+        let mut unread = Vec::new();
+        for (&id, room) in &mut self.rooms {
+            match room.events.deliver() {
+                Delivery::Done => {}
+                Delivery::Waiting => self.events_waiting = true,
+                Delivery::Unread => unread.push(id),
+            }
+            add(&self.parts.shared.io.events_merged, room.events.take_merged());
+        }
+        for room in unread {
+            add(&self.parts.shared.io.rooms_unread, 1);
+            tracing::warn!(shard = self.parts.index, "a room's events are not read: closing it");
+            let _ = self.stop_capture(room, None);
+            self.core.close_room(Instant::now(), room);
+            self.rooms.remove(&room);
+            self.count_rooms();
+        }
+    }
+
+    fn publish(&mut self) {
+        let shared = &self.parts.shared;
+        shared.gso.store(self.parts.transmitter.gso(), Relaxed);
+        shared.io.capture_dropped.store(self.parts.tap.dropped(), Relaxed);
+        if let Ok(mut core) = shared.core.try_lock() {
+            *core = *self.core.counters();
+        }
+    }
+
+    /// After a panic: the core's state cannot be trusted, so its rooms end and it begins anew
+    /// (law 6). The socket, the queue and the other shards go on.
+    fn begin_again(&mut self) {
+        tracing::error!(shard = self.parts.index, rooms = self.rooms.len(), "media shard failed");
+        add(&self.parts.shared.io.panics, 1);
+        self.egress.clear();
+        self.receiver = Receiver::new();
+        self.parts.tap.hand_over(Instant::now());
+        self.parts.tap.forget_tracks();
+        self.events_waiting = false;
+        self.captures = 0;
+        for (room, mut state) in self.rooms.drain() {
+            if state.capture != Capture::Off {
+                // A full queue leaves the tracks open; they end with the writer.
+                let _ = self.parts.writer.try_send(Message::Stop { room, done: None });
+            }
+            state.events.push(Event::RoomFailed { room });
+        }
+        self.count_rooms();
+        self.core = make_core(&self.parts);
+    }
+}
+
+fn make_core(parts: &Parts) -> Shard {
+    let config = ShardConfig {
+        identity: Arc::clone(&parts.config.identity),
+        advertised: parts.config.advertised.clone(),
+        limits: parts.config.limits.clone(),
+    };
+    Shard::new(config, (parts.entropy)())
+}

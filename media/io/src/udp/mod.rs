@@ -1,0 +1,9 @@
+//! A shard's UDP port: batches in and out.
+
+mod options;
+mod receive;
+mod transmit;
+
+pub(crate) use options::bind;
+pub(crate) use receive::Receiver;
+pub(crate) use transmit::Transmitter;

@@ -1,0 +1,176 @@
+//! recvmmsg with UDP_GRO: one call brings many datagrams, some of them glued together.
+
+use std::io;
+use std::mem::zeroed;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::os::fd::AsRawFd;
+
+use media::shard::Datagram;
+
+/// Messages of one call.
+const MESSAGES: usize = 32;
+/// A message is up to 64 KiB when the kernel glued datagrams. Pages that were never written cost
+/// no memory.
+const MESSAGE: usize = 65_536;
+
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; 64]);
+
+/// What one call brought, before it is cut into datagrams.
+#[derive(Clone, Copy)]
+struct Message {
+    source: SocketAddr,
+    len: usize,
+    segment: usize,
+}
+
+/// Totals of a receive call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub datagrams: usize,
+    pub truncated: usize,
+    /// The call filled every slot: there may be more.
+    pub full: bool,
+}
+
+pub(crate) struct Receiver {
+    data: Vec<u8>,
+    names: Vec<libc::sockaddr_storage>,
+    vectors: Vec<libc::iovec>,
+    controls: Vec<Control>,
+    headers: Vec<libc::mmsghdr>,
+    messages: Vec<Message>,
+    scratch: Vec<Datagram<'static>>,
+}
+
+// SAFETY: the raw pointers in the headers point into heap memory of the same value, which does not
+// move with it, and are set anew before each call.
+unsafe impl Send for Receiver {}
+
+impl Receiver {
+    pub fn new() -> Self {
+        // SAFETY: all-zero bytes are valid values of these plain C structs.
+        unsafe {
+            Self {
+                data: vec![0; MESSAGES * MESSAGE],
+                names: vec![zeroed(); MESSAGES],
+                vectors: vec![zeroed(); MESSAGES],
+                controls: vec![Control([0; 64]); MESSAGES],
+                headers: vec![zeroed(); MESSAGES],
+                messages: Vec::with_capacity(MESSAGES),
+                scratch: Vec::with_capacity(MESSAGES * 64),
+            }
+        }
+    }
+
+    /// Takes what is there, without waiting, and gives it to `handle` as one batch.
+    pub fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        handle: impl FnOnce(&mut [Datagram<'_>]),
+    ) -> io::Result<Received> {
+        self.prepare();
+        // SAFETY: MESSAGES headers whose pointers lead into self.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                MESSAGES as libc::c_uint,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
+        };
+        if count == -1 {
+            return match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::default()),
+                error => Err(error),
+            };
+        }
+        let mut received = Received { full: count as usize == MESSAGES, ..Received::default() };
+        self.messages.clear();
+        for index in 0..count as usize {
+            let header = &self.headers[index];
+            let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+            let source = address(&self.names[index]).filter(|_| !truncated);
+            received.truncated += usize::from(truncated);
+            // An empty message keeps the slots in step with the data.
+            let len = if source.is_some() { header.msg_len as usize } else { 0 };
+            let segment = segment_size(&header.msg_hdr).unwrap_or(len).max(1);
+            let source = source.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+            self.messages.push(Message { source, len, segment });
+        }
+
+        let mut batch = recycle(std::mem::take(&mut self.scratch));
+        for (message, data) in self.messages.iter().zip(self.data.chunks_exact_mut(MESSAGE)) {
+            let datagrams = data[..message.len].chunks_mut(message.segment);
+            batch.extend(datagrams.map(|data| Datagram { src: message.source, data }));
+        }
+        received.datagrams = batch.len();
+        if !batch.is_empty() {
+            handle(&mut batch);
+        }
+        self.scratch = recycle(batch);
+        Ok(received)
+    }
+
+    fn prepare(&mut self) {
+        for (index, data) in self.data.chunks_exact_mut(MESSAGE).enumerate() {
+            self.vectors[index] =
+                libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: MESSAGE };
+            // SAFETY: zero is a valid msghdr; the pointers set below lead into self.
+            let mut header: libc::msghdr = unsafe { zeroed() };
+            header.msg_name = (&raw mut self.names[index]).cast();
+            header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_iov = &raw mut self.vectors[index];
+            header.msg_iovlen = 1;
+            header.msg_control = self.controls[index].0.as_mut_ptr().cast();
+            header.msg_controllen = size_of::<Control>();
+            self.headers[index] = libc::mmsghdr { msg_hdr: header, msg_len: 0 };
+        }
+    }
+}
+
+/// An empty list of another lifetime in the same memory (collecting in place reuses it).
+fn recycle<'a, 'b>(mut list: Vec<Datagram<'a>>) -> Vec<Datagram<'b>> {
+    list.clear();
+    list.into_iter().map(|_| -> Datagram<'b> { unreachable!("the list is empty") }).collect()
+}
+
+/// Size of the datagrams that UDP_GRO glued into this message.
+fn segment_size(header: &libc::msghdr) -> Option<usize> {
+    // SAFETY: the kernel filled the control buffer; the macros stay inside msg_controllen.
+    unsafe {
+        let mut message = libc::CMSG_FIRSTHDR(header);
+        while !message.is_null() {
+            if (*message).cmsg_level == libc::SOL_UDP && (*message).cmsg_type == libc::UDP_GRO {
+                let size = libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned();
+                return usize::try_from(size).ok();
+            }
+            message = libc::CMSG_NXTHDR(header, message);
+        }
+    }
+    None
+}
+
+/// IPv4 that came over a dual-stack socket is IPv4 to us, as it is to the peer.
+fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match i32::from(name.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that this is a sockaddr_in, which fits the storage.
+            let name = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+            Some(SocketAddrV4::new(ip, u16::from_be(name.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says that this is a sockaddr_in6, which fits the storage.
+            let name = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in6>() };
+            let (ip, port) = (Ipv6Addr::from(name.sin6_addr.s6_addr), u16::from_be(name.sin6_port));
+            Some(match ip.to_ipv4_mapped() {
+                Some(ip) => SocketAddrV4::new(ip, port).into(),
+                None => SocketAddrV6::new(ip, port, 0, name.sin6_scope_id).into(),
+            })
+        }
+        _ => None,
+    }
+}
