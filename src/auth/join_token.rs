@@ -24,9 +24,9 @@ pub struct JoinClaims {
     pub session: Uuid,
     pub person: Uuid,
     pub account: Uuid,
-    /// The sign-in that asked for the token (its row id, not its secret): a sign-in that was
-    /// ended admits nobody any more.
-    pub account_session: Uuid,
+    /// The sign-in that asked for the token, by the hash of its cookie: a sign-in that was ended
+    /// admits nobody any more ([`super::SignIns::touch`]).
+    pub account_session: String,
     pub role: Role,
     pub name: String,
     pub org_id: Uuid,
@@ -125,7 +125,7 @@ mod tests {
             session: Uuid::from_u128(1),
             person: Uuid::from_u128(2),
             account: Uuid::from_u128(3),
-            account_session: Uuid::from_u128(4),
+            account_session: "ab".repeat(32),
             role: Role::Member,
             name: "张三".into(),
             org_id: Uuid::from_u128(5),

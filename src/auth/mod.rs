@@ -7,8 +7,10 @@ pub mod keys;
 pub mod password;
 pub mod policy;
 pub mod role;
+pub mod sign_in;
 pub mod throttle;
 
 pub use join_token::{JoinClaims, JoinTokenError, JoinTokens};
 pub use keys::{InstallationKey, KeyError};
-pub use role::{Grant, OrgRole};
+pub use role::Grant;
+pub use sign_in::{SignInError, SignIns, SignedIn};

@@ -6,15 +6,14 @@
 use signaling::view::Role;
 use signaling::{ErrorCode, WireError};
 
-use super::role::{Grant, OrgRole};
-use crate::domain::{AccountId, OrgId, OrgTree, PersonId};
+use super::role::{Grant, keeps_records, observes, runs_meetings};
+use crate::domain::{AccountId, OrgId, OrgRole, OrgTree, PersonId};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     pub account: AccountId,
-    /// Absent for accounts that are nobody's (system administrators).
-    pub person: Option<PersonId>,
+    pub person: PersonId,
     pub grants: Vec<Grant>,
     /// Signed in with a password that somebody else chose.
     pub must_change_password: bool,
@@ -31,6 +30,8 @@ pub enum Action {
     ReadSession,
     OpenSession,
     CancelSession,
+    /// Thresholds, while the session is planned.
+    SetPolicy,
     JoinSession,
     ReadArchive,
     RenderAgain,
@@ -48,7 +49,7 @@ pub enum Resource<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionFacts {
     pub org: OrgId,
-    pub chair: Option<PersonId>,
+    pub chair: PersonId,
     pub recorder: Option<PersonId>,
     /// The actor is on the roster (frozen, or as it would be frozen now).
     pub on_roster: bool,
@@ -117,17 +118,18 @@ pub fn allow(
     if actor.must_change_password {
         return deny(Rule::ChangePasswordFirst);
     }
-    if actor.grants.iter().any(|g| g.role == OrgRole::SysAdmin) {
+    if actor.grants.iter().any(|g| g.role == OrgRole::Administrator) {
         return deny(Rule::AdministratorsSeeNoContent);
     }
     let allowed = match (action, resource) {
         (Action::ManageOwnAccount | Action::ListSessions, _) => true,
         (Action::CreateSession | Action::ListPeople, Resource::Org(org)) => {
-            has_at(actor, org, OrgRole::runs_meetings) || leads_group(actor, org)
+            has_at(actor, org, runs_meetings) || leads_group(actor, org)
         }
-        (Action::OpenSession | Action::CancelSession, Resource::Session(session)) => {
-            in_charge(actor, session)
-        }
+        (
+            Action::OpenSession | Action::CancelSession | Action::SetPolicy,
+            Resource::Session(session),
+        ) => in_charge(actor, session),
         (Action::RenderAgain, Resource::Session(session)) => {
             in_charge(actor, session) || records(actor, session)
         }
@@ -136,7 +138,7 @@ pub fn allow(
             Resource::Session(session),
         ) => {
             session_role(tree, actor, session).is_some() || {
-                action != Action::JoinSession && has_at(actor, session.org, OrgRole::keeps_records)
+                action != Action::JoinSession && has_at(actor, session.org, keeps_records)
             }
         }
         // An action on the wrong sort of thing is nobody's right.
@@ -147,7 +149,9 @@ pub fn allow(
     }
     deny(match action {
         Action::CreateSession | Action::ListPeople => Rule::NotInCharge,
-        Action::OpenSession | Action::CancelSession if is_known(tree, actor, resource) => {
+        Action::OpenSession | Action::CancelSession | Action::SetPolicy
+            if is_known(tree, actor, resource) =>
+        {
             Rule::NotChairOrSecretary
         }
         Action::RenderAgain if is_known(tree, actor, resource) => Rule::NotRecorder,
@@ -160,10 +164,9 @@ pub fn allow(
 /// Who is due enters as themselves, whatever else they are: a superior who is a member of the
 /// branch is counted (双重组织生活).
 pub fn session_role(tree: &OrgTree, actor: &Actor, session: &SessionFacts) -> Option<Role> {
-    let is = |person: Option<PersonId>| actor.person.is_some() && person == actor.person;
-    if is(session.chair) {
+    if session.chair == actor.person {
         Some(Role::Chair)
-    } else if is(session.recorder) {
+    } else if session.recorder == Some(actor.person) {
         Some(Role::Recorder)
     } else if session.on_roster {
         Some(Role::Member)
@@ -176,20 +179,18 @@ pub fn session_role(tree: &OrgTree, actor: &Actor, session: &SessionFacts) -> Op
 
 /// `can_observe(u, s)` of `domain.md` §4.5: a role that observes, at the host or above it.
 pub fn can_observe(tree: &OrgTree, actor: &Actor, host: OrgId) -> bool {
-    // Without a person there is nobody to show in the room.
-    actor.person.is_some()
-        && actor.grants.iter().any(|g| g.role.observes() && tree.is_ancestor_or_self(g.org, host))
+    let reaches = |g: &Grant| g.org == host || g.inherits && tree.is_ancestor_or_self(g.org, host);
+    actor.grants.iter().any(|g| observes(g.role) && reaches(g))
 }
 
 fn in_charge(actor: &Actor, session: &SessionFacts) -> bool {
-    (actor.person.is_some() && session.chair == actor.person)
-        || has_at(actor, session.org, OrgRole::runs_meetings)
+    session.chair == actor.person
+        || has_at(actor, session.org, runs_meetings)
         || leads_group(actor, session.org)
 }
 
 fn records(actor: &Actor, session: &SessionFacts) -> bool {
-    (actor.person.is_some() && session.recorder == actor.person)
-        || has_at(actor, session.org, OrgRole::keeps_records)
+    session.recorder == Some(actor.person) || has_at(actor, session.org, keeps_records)
 }
 
 /// Rights of running meetings are not inherited: a superior observes and does not act.

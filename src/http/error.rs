@@ -7,8 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use signaling::{ErrorCode, WireError};
 
+use crate::auth::SignInError;
 use crate::auth::password::{PasswordError, WeakPassword};
 use crate::auth::policy::Denied;
+use crate::store::StoreError;
 
 /// A refused request; what a handler returns instead of an answer.
 #[derive(Debug)]
@@ -127,6 +129,47 @@ impl From<PasswordError> for ApiError {
                     .retry_after_ms(3000)
             }
             PasswordError::Failed => Self::internal(error),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => {
+                tracing::warn!(%error, "the store is not available");
+                Self::new(ErrorCode::StorageUnavailable, "暂时无法读写数据，请稍后再试")
+                    .retry_after_ms(2000)
+            }
+            StoreError::Conflict(_) => {
+                Self::new(ErrorCode::Conflict, "内容已被他人更改，请刷新页面后再试")
+            }
+            StoreError::NotFound(_) => Self::not_found(),
+            StoreError::AppendOnly
+            | StoreError::Corrupt(_)
+            | StoreError::Tampered(_)
+            | StoreError::Invalid(_)
+            | StoreError::Database(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Wrong => {
+                Self::new(ErrorCode::InvalidCredentials, "登录名或密码不正确，请核对后再试")
+            }
+            SignInError::Throttled { wait_us } => {
+                let minutes = (wait_us + 59_999_999) / 60_000_000;
+                let message = format!("密码错误次数过多，请{minutes}分钟后再试");
+                let ms = u32::try_from(wait_us / 1000).unwrap_or(u32::MAX);
+                Self::new(ErrorCode::RateLimited, message).retry_after_ms(ms)
+            }
+            SignInError::Weak(weak) => weak.into(),
+            SignInError::Password(error) => error.into(),
+            SignInError::Store(error) => error.into(),
+            SignInError::Key(error) => Self::internal(error),
         }
     }
 }

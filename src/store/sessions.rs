@@ -223,6 +223,23 @@ impl Sessions<'_> {
         tx.commit().await
     }
 
+    /// Sets the thresholds of a session that is still planned.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] once they are frozen.
+    pub async fn plan_policy(&self, id: SessionId, policy: &Policy) -> Result<(), StoreError> {
+        let sql = "UPDATE sessions SET late_after_s = $2, early_before_s = $3,
+                     min_ratio_permille = $4, bridge_s = $5 WHERE id = $1 AND state = 'planned'";
+        let args = args![
+            id,
+            policy.late_after_s,
+            policy.early_before_s,
+            policy.min_ratio_permille,
+            policy.bridge_s,
+        ];
+        moved(self.0.execute(sql, args).await?)
+    }
+
     /// Freezes roster and policy, starts the journal and sets the state to opened, all or nothing.
     ///
     /// # Errors
