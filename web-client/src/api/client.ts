@@ -1,0 +1,89 @@
+/** The one place that calls `fetch`. Errors are problem+json with the codes of the wire protocol. */
+import type { ErrorCode } from "@/protocol/generated/protocol";
+import { RequestError } from "@/protocol/errors";
+import type {
+  Archive,
+  JoinGrant,
+  JournalEvent,
+  Me,
+  NewSession,
+  RosterPerson,
+  SessionCard,
+  SessionDetail,
+} from "./http";
+
+const TIMEOUT_MS = 15_000;
+
+interface Problem {
+  code?: ErrorCode;
+  detail?: string;
+  title?: string;
+  retry_after_ms?: number | null;
+}
+
+const BY_STATUS: Record<number, ErrorCode> = {
+  400: "bad_request",
+  401: "not_authenticated",
+  403: "forbidden",
+  404: "not_found",
+  409: "conflict",
+  413: "too_large",
+  422: "validation",
+  429: "rate_limited",
+  503: "overloaded",
+};
+
+async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), TIMEOUT_MS);
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      credentials: "same-origin",
+      headers: body === undefined ? { accept: "application/json" } : { accept: "application/json", "content-type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: stop.signal,
+    });
+  } catch {
+    throw new RequestError(stop.signal.aborted ? "timeout" : "network", "");
+  } finally {
+    clearTimeout(timer);
+  }
+  if (response.status === 204) return undefined as T;
+  const json: unknown = await response.json().catch(() => undefined);
+  if (response.ok) return json as T;
+  const problem = (json ?? {}) as Problem;
+  throw new RequestError(
+    problem.code ?? BY_STATUS[response.status] ?? "internal",
+    problem.detail ?? problem.title ?? "",
+    problem.retry_after_ms ?? undefined,
+  );
+}
+
+const get = <T>(path: string) => call<T>("GET", path);
+const list = <T>(path: string) => get<{ items: T[] }>(path).then((answer) => answer.items);
+const id = encodeURIComponent;
+
+export const api = {
+  login: (login: string, password: string) => call<Me>("POST", "/api/login", { login, password }),
+  logout: () => call<void>("POST", "/api/logout"),
+  logoutEverywhere: () => call<void>("POST", "/api/logout-everywhere"),
+  password: (old: string, fresh: string) => call<void>("POST", "/api/password", { old, new: fresh }),
+  me: () => get<Me>("/api/me"),
+  preferences: (largeType: boolean) => call<Me>("PUT", "/api/me/preferences", { large_type: largeType }),
+  sessions: (scope: "mine" | "subtree") => list<SessionCard>(`/api/sessions?scope=${scope}`),
+  createSession: (session: NewSession) => call<SessionDetail>("POST", "/api/sessions", session),
+  session: (session: string) => get<SessionDetail>(`/api/sessions/${id(session)}`),
+  openSession: (session: string) => call<SessionDetail>("POST", `/api/sessions/${id(session)}/open`),
+  cancelSession: (session: string, reason: string) =>
+    call<SessionDetail>("POST", `/api/sessions/${id(session)}/cancel`, { reason }),
+  join: (session: string) => call<JoinGrant>("POST", `/api/sessions/${id(session)}/join`),
+  people: (org: string) => list<RosterPerson>(`/api/people?org_id=${id(org)}`),
+  archive: (session: string) => get<Archive>(`/api/archive/${id(session)}`),
+  journal: (session: string, after: number, limit: number) =>
+    list<JournalEvent>(`/api/archive/${id(session)}/journal?after=${after}&limit=${limit}`),
+  render: (session: string) => call<void>("POST", `/api/archive/${id(session)}/render`),
+  attendanceFile: (session: string) => `/api/archive/${id(session)}/attendance.xlsx`,
+  journalFile: (session: string) => `/api/archive/${id(session)}/journal.jsonl`,
+};

@@ -1,0 +1,58 @@
+/** What an event does to the picture of the room: pure, so that a resume can be tested by replay. */
+import type { Event as RoomEvent, ParticipantView, SessionSnapshot } from "./generated/protocol";
+
+export interface RoomView {
+  session: SessionSnapshot;
+  mayTakeOver: boolean;
+}
+
+const CHAT_KEPT = 200;
+
+export function reduce(view: RoomView, event: RoomEvent): RoomView {
+  const { session } = view;
+  const change = (part: Partial<SessionSnapshot>): RoomView => ({ ...view, session: { ...session, ...part } });
+  switch (event.kind) {
+    case "participant_joined":
+    case "participant_changed":
+      return change({ participants: upsert(session.participants, event.participant) });
+    case "participant_left":
+      return change({
+        participants: session.participants.map((one) =>
+          one.id === event.participant
+            ? { ...one, online: false, mic: false, cam: false, screen: false, hand: false, devices: 0 }
+            : one,
+        ),
+      });
+    case "counts":
+      return change({ counts: event.counts });
+    case "session_state":
+      return change({
+        state: event.state,
+        ...(event.state === "declared_open" ? { declared_open_us: event.at_us } : {}),
+        ...(event.state === "declared_closed" ? { declared_closed_us: event.at_us } : {}),
+      });
+    case "agenda":
+      return change({ agenda_index: event.index });
+    case "chair":
+      return { ...change({ chair: event.chair }), mayTakeOver: event.may_take_over };
+    case "chat":
+      // A replay after a resume may repeat what the snapshot already holds.
+      if (session.chat.some((message) => message.id === event.message.id)) return view;
+      return change({ chat: [...session.chat, event.message].slice(-CHAT_KEPT) });
+    case "speaker":
+      return change({ speaker: event.participant });
+    case "recording":
+      return change({ recording: event.recording });
+    case "slots":
+    case "assignments":
+    case "muted":
+    case "replaced":
+    case "media_connected":
+      return view;
+  }
+}
+
+function upsert(list: readonly ParticipantView[], changed: ParticipantView): ParticipantView[] {
+  const known = list.some((one) => one.id === changed.id);
+  return known ? list.map((one) => (one.id === changed.id ? changed : one)) : [...list, changed];
+}

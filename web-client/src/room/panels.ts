@@ -1,0 +1,2 @@
+export type Panel = "people" | "chat" | "agenda";
+export const PANELS: readonly Panel[] = ["people", "chat", "agenda"];

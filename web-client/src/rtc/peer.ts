@@ -1,0 +1,295 @@
+/**
+ * The media connection: one RTCPeerConnection, and the client always offers (RFC 9429).
+ *
+ * Sending m-lines are added once per source and kept: switching a source off takes its track away,
+ * it never renegotiates. Receiving m-lines are *slots*: as many as the server asks for, reused for
+ * whoever comes; which person a slot carries is told by the map mid → (participant, source).
+ */
+import type { Answer, Assignment, Offer, Publication, Source } from "@/protocol/generated/protocol";
+import { RequestError } from "@/protocol/errors";
+import {
+  cameraEncodings,
+  LAYERED_SIZE,
+  preferred,
+  SCREEN_ENCODING,
+  SINGLE_ENCODING,
+  SINGLE_SIZE,
+  SINGLE_UP_TO,
+  type Codec,
+} from "./codecs";
+import { Emitter } from "./emitter";
+import { CoalescingQueue } from "./queue";
+import { slimOffer } from "./sdp";
+
+export interface RemoteTrack {
+  participant: string;
+  source: Source;
+  mid: string;
+  track: MediaStreamTrack;
+}
+
+export interface PeerOptions {
+  create: () => RTCPeerConnection;
+  /** Sends the offer; rejects with a RequestError. */
+  offer: (offer: Offer) => Promise<Answer>;
+  /** What this browser can receive; empty lists leave its own order. */
+  codecs: (kind: "audio" | "video") => readonly Codec[];
+  /** False: one encoding always (end-to-end tests, weak machines). */
+  simulcast: boolean;
+}
+
+export interface PeerEvents {
+  tracks: ReadonlyMap<string, RemoteTrack>;
+  connected: boolean;
+  /** An ICE restart did not help: a new connection is needed. */
+  lost: void;
+  /** The server does not accept what this browser offers. */
+  refused: RequestError;
+}
+
+const DISCONNECTED_FOR_MS = 4_000;
+const RESTART_WITHIN_MS = 8_000;
+
+export function trackKey(participant: string, source: Source): string {
+  return `${participant}/${source}`;
+}
+
+export class PeerManager extends Emitter<PeerEvents> {
+  readonly pc: RTCPeerConnection;
+  private readonly queue = new CoalescingQueue(() => this.negotiate());
+  private readonly senders = new Map<Source, RTCRtpTransceiver>();
+  private readonly slots: Record<"audio" | "video", RTCRtpTransceiver[]> = { audio: [], video: [] };
+  private wanted = { audio: 0, video: 0 };
+  private assignments: readonly Assignment[] = [];
+  private iceRestart = false;
+  private dirty = false;
+  private closed = false;
+  private others = 0;
+  private suspectTimer: ReturnType<typeof setTimeout> | undefined;
+  private restartTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly options: PeerOptions) {
+    super();
+    this.pc = options.create();
+    this.pc.onconnectionstatechange = () => this.watch();
+  }
+
+  /** Receive m-lines wanted; they never become fewer. */
+  setSlots(audio: number, video: number): void {
+    this.wanted = { audio: Math.max(audio, this.wanted.audio), video: Math.max(video, this.wanted.video) };
+    if (this.slots.audio.length < this.wanted.audio || this.slots.video.length < this.wanted.video) this.need();
+  }
+
+  setAssignments(assignments: readonly Assignment[]): void {
+    this.assignments = assignments;
+    this.publishTracks();
+  }
+
+  /** Starts sending a track, or changes the one that is being sent. Resolves when it may flow. */
+  async publish(source: Source, track: MediaStreamTrack): Promise<void> {
+    const known = this.senders.get(source);
+    if (known) {
+      await known.sender.replaceTrack(track);
+      if (source === "camera") await this.applyLayers();
+      return;
+    }
+    const transceiver = this.pc.addTransceiver(track, {
+      direction: "sendonly",
+      sendEncodings: this.encodings(source, track),
+    });
+    this.prefer(transceiver, track.kind === "audio" ? "audio" : "video");
+    this.senders.set(source, transceiver);
+    await this.need();
+  }
+
+  /** Stops sending; the m-line stays for the next time. */
+  async silence(source: Source): Promise<void> {
+    await this.senders.get(source)?.sender.replaceTrack(null);
+  }
+
+  /** How many others may see the camera: decides between one picture and three layers. */
+  async setOthers(count: number): Promise<void> {
+    const before = this.wantsLayers();
+    this.others = count;
+    if (before === this.wantsLayers()) return;
+    const size = this.wantsLayers() ? LAYERED_SIZE : SINGLE_SIZE;
+    try {
+      await this.senders.get("camera")?.sender.track?.applyConstraints({
+        width: { ideal: size.width },
+        height: { ideal: size.height },
+        frameRate: { ideal: size.frameRate },
+      });
+    } catch {
+      // The camera gives what it gives.
+    }
+    await this.applyLayers();
+  }
+
+  wantsLayers(): boolean {
+    return this.options.simulcast && this.others > SINGLE_UP_TO;
+  }
+
+  private layered(): boolean {
+    // With fewer lines libwebrtc drops the best layer, not the worst.
+    const height = this.senders.get("camera")?.sender.track?.getSettings().height;
+    return this.wantsLayers() && (height === undefined || height >= LAYERED_SIZE.height);
+  }
+
+  /** Negotiates again what could not be sent while the line was down. */
+  resume(): void {
+    if (this.dirty) void this.need();
+    else this.watch();
+  }
+
+  restartIce(): void {
+    if (this.closed || this.iceRestart) return;
+    this.iceRestart = true;
+    clearTimeout(this.restartTimer);
+    this.restartTimer = setTimeout(() => {
+      if (!this.closed && this.pc.connectionState !== "connected") this.emit("lost", undefined);
+    }, RESTART_WITHIN_MS);
+    void this.need();
+  }
+
+  /** The server says this endpoint's transport is gone. */
+  transportGone(): void {
+    this.restartIce();
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.suspectTimer);
+    clearTimeout(this.restartTimer);
+    this.pc.onconnectionstatechange = null;
+    this.pc.close();
+    this.clear();
+  }
+
+  private need(): Promise<void> {
+    this.dirty = true;
+    return this.queue.run();
+  }
+
+  private async negotiate(): Promise<void> {
+    if (this.closed || !this.dirty) return;
+    this.addSlots("audio");
+    this.addSlots("video");
+    if (this.pc.getTransceivers().length === 0) {
+      this.dirty = false;
+      return;
+    }
+    this.dirty = false;
+    const restart = this.iceRestart;
+    try {
+      const description = await this.pc.createOffer({ iceRestart: restart });
+      await this.pc.setLocalDescription(description);
+      const sdp = this.pc.localDescription?.sdp ?? description.sdp ?? "";
+      const answer = await this.options.offer({ sdp: slimOffer(sdp), publications: this.publications() });
+      if (this.closed) return;
+      this.assignments = answer.assignments;
+      await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+      if (restart) this.iceRestart = false;
+      this.publishTracks();
+    } catch (error) {
+      if (this.closed) return;
+      this.dirty = true;
+      await this.rollback();
+      const refused = error instanceof RequestError ? error : new RequestError("invalid_sdp", String(error));
+      // Transient: the next welcome calls `resume`; a busy server is asked again after its pause.
+      if (!refused.transient) this.emit("refused", refused);
+      else if (refused.code !== "disconnected") setTimeout(() => this.resume(), refused.retryAfterMs ?? 1_000);
+    }
+  }
+
+  private async rollback(): Promise<void> {
+    if (this.pc.signalingState !== "have-local-offer") return;
+    try {
+      await this.pc.setLocalDescription({ type: "rollback" });
+    } catch {
+      // Closed meanwhile.
+    }
+  }
+
+  private addSlots(kind: "audio" | "video"): void {
+    while (this.slots[kind].length < this.wanted[kind]) {
+      const transceiver = this.pc.addTransceiver(kind, { direction: "recvonly" });
+      this.prefer(transceiver, kind);
+      this.slots[kind].push(transceiver);
+    }
+  }
+
+  private publications(): Publication[] {
+    const list: Publication[] = [];
+    for (const [source, transceiver] of this.senders) {
+      if (transceiver.mid !== null) list.push({ mid: transceiver.mid, source });
+    }
+    return list;
+  }
+
+  private prefer(transceiver: RTCRtpTransceiver, kind: "audio" | "video"): void {
+    const codecs = preferred(kind, this.options.codecs(kind));
+    if (codecs.length === 0 || typeof transceiver.setCodecPreferences !== "function") return;
+    try {
+      transceiver.setCodecPreferences(codecs as RTCRtpCodec[]);
+    } catch {
+      // An older browser that wants other objects: its own order has VP8 and Opus too.
+    }
+  }
+
+  private encodings(source: Source, track: MediaStreamTrack): RTCRtpEncodingParameters[] {
+    if (source === "camera") {
+      if (!this.options.simulcast) return [SINGLE_ENCODING];
+      const enough = (track.getSettings().height ?? LAYERED_SIZE.height) >= LAYERED_SIZE.height;
+      return cameraEncodings(this.wantsLayers() && enough);
+    }
+    if (source === "screen") return [SCREEN_ENCODING];
+    return [{}];
+  }
+
+  private async applyLayers(): Promise<void> {
+    const sender = this.senders.get("camera")?.sender;
+    if (!sender || !this.options.simulcast) return;
+    const parameters = sender.getParameters();
+    const wanted = cameraEncodings(this.layered());
+    // A browser without simulcast kept one encoding only.
+    if (!parameters.encodings || parameters.encodings.length !== wanted.length) return;
+    parameters.encodings.forEach((encoding, at) => {
+      const want = wanted[at];
+      if (!want) return;
+      encoding.active = want.active;
+      encoding.maxBitrate = want.maxBitrate;
+    });
+    try {
+      await sender.setParameters(parameters);
+    } catch {
+      // Negotiation is going on: the next change of people tries again.
+    }
+  }
+
+  private publishTracks(): void {
+    const byMid = new Map<string, MediaStreamTrack>();
+    for (const transceiver of [...this.slots.audio, ...this.slots.video]) {
+      if (transceiver.mid !== null) byMid.set(transceiver.mid, transceiver.receiver.track);
+    }
+    const tracks = new Map<string, RemoteTrack>();
+    for (const { mid, participant, source } of this.assignments) {
+      const track = byMid.get(mid);
+      if (track) tracks.set(trackKey(participant, source), { participant, source, mid, track });
+    }
+    this.emit("tracks", tracks);
+  }
+
+  private watch(): void {
+    clearTimeout(this.suspectTimer);
+    const state = this.pc.connectionState;
+    this.emit("connected", state === "connected");
+    if (state === "connected") {
+      this.iceRestart = false;
+      clearTimeout(this.restartTimer);
+    } else if (state === "failed") {
+      this.restartIce();
+    } else if (state === "disconnected") {
+      this.suspectTimer = setTimeout(() => this.restartIce(), DISCONNECTED_FOR_MS);
+    }
+  }
+}

@@ -1,0 +1,8 @@
+/** What a person is told: the server's own sentence when it has one, otherwise one for the code. */
+import type { RequestError } from "@/protocol/errors";
+
+export function sentenceOf(error: RequestError, t: (key: string) => string): string {
+  const local = error.code === "disconnected" || error.code === "timeout" || error.code === "network";
+  if (!local && error.message && /[\u4e00-\u9fff]/.test(error.message)) return error.message;
+  return t(`errors.${error.code}`);
+}
