@@ -16,6 +16,7 @@ mod ice;
 mod peer;
 mod sdp;
 mod sdp_answer;
+mod sdp_codecs;
 mod sdp_offer;
 mod srtcp;
 mod srtp;
@@ -24,16 +25,17 @@ mod srtp_gcm;
 mod srtp_kdf;
 mod srtp_replay;
 pub mod stun;
+mod stun_attr;
 
 pub use classify::{Packet, classify};
 pub use dtls::{DtlsError, DtlsIdentity};
-pub use ice::IceCredentials;
+pub use ice::{CONSENT_TIMEOUT, IceCredentials};
 pub use peer::{Gone, Peer, PeerEvent, PeerState, RemoteChange, StunOutcome, TransportError};
 pub use sdp::{
     Direction, ExtMap, Fingerprint, MediaKind, Negotiated, Offer, OfferMedia, RtcpFeedback,
     RtpCodec, SdpError, SendStream, Setup, SsrcInfo, ext,
 };
 pub use sdp_answer::{AnswerMedia, AnswerParams, LocalStream, build_answer, negotiate};
-pub use sdp_offer::parse_offer;
-pub use srtp::{Opened, Profile, SrtpError, SrtpRx, SrtpTx, TAG_SPACE};
+pub use sdp_offer::{MAX_MEDIA, MAX_SDP, parse_offer};
+pub use srtp::{MAX_SOURCES, Opened, Profile, SrtpError, SrtpRx, SrtpTx, TAG_SPACE};
 pub use stun::local_ufrag as stun_local_ufrag;

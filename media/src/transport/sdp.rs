@@ -39,8 +39,8 @@ pub mod ext {
 /// Why an offer was refused. The texts name no value from the SDP (law 8).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SdpError {
-    #[error("line {0}: not an SDP line")]
-    Syntax(usize),
+    #[error("not a session description")]
+    Syntax,
     #[error("larger than {0} bytes")]
     TooLarge(usize),
     #[error("more than {0} media sections")]
@@ -202,6 +202,8 @@ pub struct SendStream {
 pub struct OfferMedia {
     pub mid: String,
     pub kind: MediaKind,
+    /// The word of the m-line where `kind` is [`MediaKind::Other`].
+    pub other_kind: String,
     /// The transport of the m-line as offered, for the answer.
     pub proto: String,
     /// The format list as offered, for the answer of a refused m-line.

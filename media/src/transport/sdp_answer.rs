@@ -1,14 +1,19 @@
 //! Choosing what to take of an offer, and writing the answer (RFC 9429 section 5.3, RFC 8839).
 
-use std::net::SocketAddr;
+use std::fmt::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 
-use super::sdp::{Direction, Fingerprint, Negotiated, Offer, OfferMedia};
-use super::{IceCredentials, Setup};
+use super::sdp::{
+    Direction, ExtMap, Fingerprint, MediaKind, Negotiated, Offer, OfferMedia, RtcpFeedback,
+    RtpCodec, Setup, ext,
+};
+use super::{IceCredentials, sdp_codecs};
+use crate::api::Codec;
 
 /// What the whole answer says.
 #[derive(Debug, Clone)]
 pub struct AnswerParams<'a> {
-    /// `o=` session id, constant over the life of a peer.
+    /// `o=` session id, constant over the life of a peer; below 2⁶³.
     pub session_id: u64,
     /// `o=` version, one more with each answer.
     pub version: u64,
@@ -40,18 +45,250 @@ pub enum AnswerMedia {
         /// Ours; cut to what the offered direction allows. `Inactive` keeps the m-line for reuse.
         direction: Direction,
         negotiated: Negotiated,
-        /// Present when we send, or will send after a change without negotiation.
+        /// Written when the direction sends.
         local: Option<LocalStream>,
     },
 }
 
-/// What both sides can do; `None` when there is no common codec (answer with
-/// [`AnswerMedia::Reject`]).
-pub fn negotiate(_offered: &OfferMedia) -> Option<Negotiated> {
-    None
+/// Feedback that we answer to or send.
+const FEEDBACK: [(RtcpFeedback, &str); 4] = [
+    (RtcpFeedback::Nack, "nack"),
+    (RtcpFeedback::NackPli, "nack pli"),
+    (RtcpFeedback::CcmFir, "ccm fir"),
+    (RtcpFeedback::TransportCc, "transport-cc"),
+];
+
+/// Our order: what every browser here has comes first.
+const PREFERENCE: [Codec; 5] = [Codec::Opus, Codec::Vp8, Codec::H264, Codec::Vp9, Codec::Av1];
+
+/// What both sides can do, one payload type a codec; `None` when there is nothing in common or the
+/// m-line is none of RTP over DTLS (answer with [`AnswerMedia::Reject`]).
+pub fn negotiate(offered: &OfferMedia) -> Option<Negotiated> {
+    let is_rtp = matches!(offered.kind, MediaKind::Audio | MediaKind::Video)
+        && offered.proto.ends_with("TLS/RTP/SAVPF");
+    if offered.rejected || !is_rtp || !offered.rtcp_mux {
+        return None;
+    }
+    let best = |codec: Codec| {
+        let suitable = offered.codecs.iter().filter(|c| c.codec == codec);
+        suitable
+            .filter_map(|c| sdp_codecs::suitability(c).map(|rank| (rank, c)))
+            .min_by_key(|(rank, _)| *rank)
+            .map(|(_, c)| c)
+    };
+    let codecs: Vec<RtpCodec> = PREFERENCE
+        .into_iter()
+        .filter_map(best)
+        .map(|codec| {
+            let mut codec = codec.clone();
+            codec.rtcp_fb.retain(|fb| FEEDBACK.iter().any(|(ours, _)| ours == fb));
+            codec
+        })
+        .collect();
+    if codecs.is_empty() {
+        return None;
+    }
+    let is_video = offered.kind == MediaKind::Video;
+    let fits = |e: &&ExtMap| match e.uri {
+        ext::AUDIO_LEVEL => !is_video,
+        ext::RID | ext::REPAIRED_RID | ext::VIDEO_ORIENTATION | ext::DEPENDENCY_DESCRIPTOR => {
+            is_video
+        }
+        _ => true,
+    };
+    // RED is Opus in RED (RFC 2198): worth nothing without.
+    let has_opus = codecs.iter().any(|c| c.codec == Codec::Opus);
+    Some(Negotiated {
+        codecs,
+        red_pt: offered.red_pt.filter(|_| has_opus),
+        red_first: offered.red_first,
+        extmaps: offered.extmaps.iter().filter(fits).copied().collect(),
+        rids: if is_video && offered.direction.sends() { offered.rids.clone() } else { vec![] },
+    })
 }
 
-/// The answer's text. `media` has one entry per m-line of `offer`; missing ones are refused.
-pub fn build_answer(_offer: &Offer, _params: &AnswerParams<'_>, _media: &[AnswerMedia]) -> String {
-    String::new()
+/// The answer's text. `media` has one entry per m-line of `offer`; missing ones are refused, and
+/// so are those outside of the offer's BUNDLE group.
+pub fn build_answer(offer: &Offer, params: &AnswerParams<'_>, media: &[AnswerMedia]) -> String {
+    let mut out = String::with_capacity(1024 + 1024 * offer.media.len());
+    // Writing to a String cannot fail.
+    let _ = write_answer(&mut out, offer, params, media);
+    out
+}
+
+fn write_answer(
+    out: &mut String,
+    offer: &Offer,
+    params: &AnswerParams<'_>,
+    media: &[AnswerMedia],
+) -> fmt::Result {
+    let lines: Vec<(&OfferMedia, &AnswerMedia)> = offer
+        .media
+        .iter()
+        .enumerate()
+        .map(|(i, offered)| {
+            let outside = !offer.bundle.is_empty() && !offer.bundle.contains(&offered.mid);
+            let answer = media.get(i).filter(|_| !outside && !offered.rejected);
+            (offered, answer.unwrap_or(&AnswerMedia::Reject))
+        })
+        .collect();
+    let is_accepted = |mid: &str| {
+        lines.iter().any(|(m, a)| m.mid == mid && matches!(a, AnswerMedia::Accept { .. }))
+    };
+    let group: Vec<&str> =
+        offer.bundle.iter().map(String::as_str).filter(|mid| is_accepted(mid)).collect();
+
+    write!(out, "v=0\r\no=- {} {} IN IP4 0.0.0.0\r\n", params.session_id, params.version)?;
+    out.push_str("s=-\r\nt=0 0\r\na=ice-lite\r\n");
+    if !group.is_empty() {
+        write!(out, "a=group:BUNDLE {}\r\n", group.join(" "))?;
+    }
+    if offer.extmap_allow_mixed {
+        out.push_str("a=extmap-allow-mixed\r\n");
+    }
+    out.push_str("a=msid-semantic: WMS *\r\n");
+    // The tagged section of the group carries the candidates (RFC 9143 section 7.3).
+    let tagged = group.first().copied();
+    for (offered, answer) in lines {
+        match answer {
+            AnswerMedia::Reject => write_rejected(out, offered)?,
+            AnswerMedia::Accept { direction, negotiated, local } => {
+                let allowed = offered.direction.reversed();
+                let direction = Direction::new(
+                    direction.sends() && allowed.sends(),
+                    direction.receives() && allowed.receives(),
+                );
+                write_head(out, offered, negotiated, params)?;
+                write_transport(out, offered, params, tagged.is_none_or(|mid| mid == offered.mid))?;
+                write!(out, "a={}\r\na=rtcp-mux\r\n", direction.name())?;
+                if offered.rtcp_rsize {
+                    out.push_str("a=rtcp-rsize\r\n");
+                }
+                write_formats(out, negotiated)?;
+                for e in &negotiated.extmaps {
+                    write!(out, "a=extmap:{} {}\r\n", e.id, e.uri)?;
+                }
+                if direction.receives() && !negotiated.rids.is_empty() {
+                    for rid in &negotiated.rids {
+                        write!(out, "a=rid:{rid} recv\r\n")?;
+                    }
+                    write!(out, "a=simulcast:recv {}\r\n", negotiated.rids.join(";"))?;
+                }
+                if let Some(local) = local.as_ref().filter(|_| direction.sends()) {
+                    write_stream(out, local)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn kind_name(kind: MediaKind) -> Option<&'static str> {
+    match kind {
+        MediaKind::Audio => Some("audio"),
+        MediaKind::Video => Some("video"),
+        MediaKind::Application => Some("application"),
+        MediaKind::Other => None,
+    }
+}
+
+fn write_rejected(out: &mut String, offered: &OfferMedia) -> fmt::Result {
+    let name = kind_name(offered.kind).unwrap_or(&offered.other_kind);
+    write!(out, "m={name} 0 {} {}\r\n", offered.proto, offered.formats)?;
+    write!(out, "c=IN IP4 0.0.0.0\r\na=inactive\r\na=mid:{}\r\n", offered.mid)
+}
+
+fn write_head(
+    out: &mut String,
+    offered: &OfferMedia,
+    negotiated: &Negotiated,
+    params: &AnswerParams<'_>,
+) -> fmt::Result {
+    let name = kind_name(offered.kind).unwrap_or(&offered.other_kind);
+    let default = params.candidates.first();
+    write!(out, "m={name} {} {}", default.map_or(9, SocketAddr::port), offered.proto)?;
+    let red = negotiated.red_pt;
+    if let Some(pt) = red.filter(|_| negotiated.red_first) {
+        write!(out, " {pt}")?;
+    }
+    for codec in &negotiated.codecs {
+        write!(out, " {}", codec.pt)?;
+    }
+    if let Some(pt) = red.filter(|_| !negotiated.red_first) {
+        write!(out, " {pt}")?;
+    }
+    for pt in negotiated.codecs.iter().filter_map(|c| c.rtx_pt) {
+        write!(out, " {pt}")?;
+    }
+    match default.map(SocketAddr::ip) {
+        Some(IpAddr::V6(ip)) => write!(out, "\r\nc=IN IP6 {ip}\r\n"),
+        Some(IpAddr::V4(ip)) => write!(out, "\r\nc=IN IP4 {ip}\r\n"),
+        None => out.write_str("\r\nc=IN IP4 0.0.0.0\r\n"),
+    }
+}
+
+fn write_transport(
+    out: &mut String,
+    offered: &OfferMedia,
+    params: &AnswerParams<'_>,
+    is_tagged: bool,
+) -> fmt::Result {
+    write!(out, "a=mid:{}\r\n", offered.mid)?;
+    write!(out, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", params.ice.ufrag, params.ice.pwd)?;
+    write!(out, "a=fingerprint:{}\r\n", params.fingerprint)?;
+    let setup = if params.setup == Setup::Active { "active" } else { "passive" };
+    write!(out, "a=setup:{setup}\r\n")?;
+    if !is_tagged {
+        return Ok(());
+    }
+    for (i, address) in params.candidates.iter().enumerate() {
+        // RFC 8445 section 5.1.2.1: host preference 126, earlier addresses first, component 1.
+        let local_preference = 65_535u32.saturating_sub(i as u32);
+        let priority = 126 << 24 | local_preference << 8 | 255;
+        let (ip, port) = (address.ip(), address.port());
+        write!(out, "a=candidate:{} 1 udp {priority} {ip} {port} typ host\r\n", i + 1)?;
+    }
+    out.write_str("a=end-of-candidates\r\n")
+}
+
+fn write_formats(out: &mut String, negotiated: &Negotiated) -> fmt::Result {
+    for codec in &negotiated.codecs {
+        let (pt, rate) = (codec.pt, codec.clock_rate);
+        let name = match codec.codec {
+            Codec::Opus => "opus",
+            Codec::Vp8 => "VP8",
+            Codec::Vp9 => "VP9",
+            Codec::H264 => "H264",
+            Codec::Av1 => "AV1",
+        };
+        write!(out, "a=rtpmap:{pt} {name}/{rate}")?;
+        if codec.channels > 1 {
+            write!(out, "/{}", codec.channels)?;
+        }
+        out.push_str("\r\n");
+        for (_, name) in FEEDBACK.iter().filter(|(fb, _)| codec.rtcp_fb.contains(fb)) {
+            write!(out, "a=rtcp-fb:{pt} {name}\r\n")?;
+        }
+        if !codec.fmtp.is_empty() {
+            write!(out, "a=fmtp:{pt} {}\r\n", codec.fmtp)?;
+        }
+        if let Some(rtx) = codec.rtx_pt {
+            write!(out, "a=rtpmap:{rtx} rtx/{rate}\r\na=fmtp:{rtx} apt={pt}\r\n")?;
+        }
+        if let (Codec::Opus, Some(red)) = (codec.codec, negotiated.red_pt) {
+            write!(out, "a=rtpmap:{red} red/{rate}/2\r\na=fmtp:{red} {pt}/{pt}\r\n")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_stream(out: &mut String, local: &LocalStream) -> fmt::Result {
+    write!(out, "a=msid:{} {}\r\n", local.stream, local.track)?;
+    if let Some(rtx) = local.rtx_ssrc {
+        write!(out, "a=ssrc-group:FID {} {rtx}\r\n", local.ssrc)?;
+    }
+    for ssrc in [Some(local.ssrc), local.rtx_ssrc].into_iter().flatten() {
+        write!(out, "a=ssrc:{ssrc} cname:{}\r\n", local.cname)?;
+    }
+    Ok(())
 }
