@@ -12,6 +12,9 @@ pub(crate) mod tap;
 mod track;
 pub(crate) mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -146,6 +146,11 @@ impl BlockTap {
         }
     }
 
+    /// Ends of tracks wait for a block.
+    pub fn has_late_ends(&self) -> bool {
+        self.tracks.values().any(|known| known.ended)
+    }
+
     /// After a panic of the core: nothing of its tracks goes on.
     pub fn forget_tracks(&mut self) {
         self.tracks.clear();
@@ -164,7 +169,7 @@ impl BlockTap {
 
     /// Ends that found no room are told as soon as there is some.
     fn tell_late_ends(&mut self) {
-        if self.tracks.values().all(|known| !known.ended) {
+        if !self.has_late_ends() {
             return;
         }
         let ended: Vec<TrackId> =

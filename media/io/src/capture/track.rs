@@ -17,7 +17,7 @@ const SEGMENT_US: u64 = 60_000_000;
 /// Collected before a write call.
 const BUFFER: usize = 64 * 1024;
 /// Between attempts after a failure.
-const RETRY: Duration = Duration::from_secs(3);
+const RETRY: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 3_000 });
 
 pub(super) struct Track {
     id: TrackId,

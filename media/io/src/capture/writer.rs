@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use super::{CaptureProblem, CaptureStatus, CaptureTarget};
 use crate::stats::{SharedCapture, add};
 
 /// Between two syncs.
-const SYNC: Duration = Duration::from_secs(1);
+const SYNC: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1_000 });
 
 /// What the shards tell the writer, in order.
 pub(crate) enum Message {
@@ -49,7 +50,8 @@ struct Room {
     shard: usize,
     target: CaptureTarget,
     status: Arc<watch::Sender<CaptureStatus>>,
-    started: Instant,
+    /// Everything that its shard received up to here has been given to the tracks.
+    complete_to: Option<Instant>,
     paused: bool,
     /// Since the last sync.
     too_slow: bool,
@@ -64,8 +66,6 @@ pub(crate) struct Writer {
     folders: u64,
     rooms: HashMap<RoomId, Room>,
     tracks: HashMap<(usize, TrackId), Track>,
-    /// By shard: everything received up to here has been given to the tracks.
-    complete_to: Vec<Option<Instant>>,
 }
 
 impl Writer {
@@ -76,7 +76,6 @@ impl Writer {
         counters: Arc<SharedCapture>,
         nonce: u64,
     ) -> Self {
-        let complete_to = vec![None; give_back.len()];
         Self {
             files,
             give_back,
@@ -85,7 +84,6 @@ impl Writer {
             folders: 0,
             rooms: HashMap::new(),
             tracks: HashMap::new(),
-            complete_to,
         }
     }
 
@@ -126,12 +124,10 @@ impl Writer {
             }
             Message::Start { shard, room, target, status } => {
                 status.send_replace(CaptureStatus::default());
-                let started = Instant::now();
-                let (paused, too_slow) = (false, false);
-                self.rooms.insert(room, Room { shard, target, status, started, paused, too_slow });
-                self.counters
-                    .rooms
-                    .store(self.rooms.len() as u64, std::sync::atomic::Ordering::Relaxed);
+                let (complete_to, paused, too_slow) = (None, false, false);
+                let state = Room { shard, target, status, complete_to, paused, too_slow };
+                self.rooms.insert(room, state);
+                self.count_rooms();
             }
             Message::Pause { room, at } => self.guarded(|writer| writer.pause(room, at)),
             Message::Resume { room } => {
@@ -168,8 +164,8 @@ impl Writer {
         for stamped in &block.entries {
             self.entry(shard, stamped, &block.bytes);
         }
-        if let Some(complete_to) = self.complete_to.get_mut(shard) {
-            *complete_to = Some(block.complete_to);
+        for room in self.rooms.values_mut().filter(|room| room.shard == shard) {
+            room.complete_to = Some(block.complete_to);
         }
     }
 
@@ -250,8 +246,12 @@ impl Writer {
         self.account(room, outcome);
         self.publish(room, !failed);
         self.rooms.remove(&room);
-        self.counters.rooms.store(self.rooms.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.count_rooms();
         !failed
+    }
+
+    fn count_rooms(&self) {
+        self.counters.rooms.store(self.rooms.len() as u64, Relaxed);
     }
 
     fn sync_all(&mut self, now: Instant) {
@@ -289,11 +289,9 @@ impl Writer {
     /// After a sync: what is safe now, and whether all is well again.
     fn publish(&mut self, room: RoomId, healthy: bool) {
         let Some(room) = self.rooms.get_mut(&room) else { return };
-        let complete = self.complete_to.get(room.shard).copied().flatten();
         let too_slow = std::mem::take(&mut room.too_slow);
-        let safe = complete
-            .filter(|&at| healthy && at >= room.started)
-            .map(|at| room.target.session_us(at));
+        let complete_to = room.complete_to.filter(|_| healthy);
+        let safe = complete_to.map(|at| room.target.session_us(at));
         room.status.send_modify(|status| {
             status.safe_mono_us = safe.or(status.safe_mono_us);
             if healthy {

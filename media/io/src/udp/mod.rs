@@ -7,3 +7,6 @@ mod transmit;
 pub(crate) use options::bind;
 pub(crate) use receive::Receiver;
 pub(crate) use transmit::Transmitter;
+
+#[cfg(test)]
+mod tests;
