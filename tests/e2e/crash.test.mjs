@@ -41,13 +41,14 @@ describe('kill -9 of the server in mid-meeting', { timeout: 300_000 }, () => {
 
   test('pages come back within 5 s of the restart, with picture and sound', async () => {
     await secretary.page.click('btn-declare-open');
+    await secretary.page.click('declare-open-confirm');
     await secretary.page.until(() => document.querySelector('[data-testid="recording-light"][data-state="on"]') !== null, null);
     moments.declared = Date.now();
     await secretary.volume(0.4);
-    await member.page.click('tab-chat');
+    await member.page.click('btn-chat');
     await member.page.fill('chat-input', '断电前的一句话');
     await member.page.click('chat-send');
-    await secretary.page.click('tab-chat');
+    await secretary.page.click('btn-chat');
     await secretary.page.until(() => document.body.textContent.includes('断电前的一句话'), null);
     await member.page.until((end) => Date.now() > end, moments.declared + 8_000);
 
@@ -58,8 +59,8 @@ describe('kill -9 of the server in mid-meeting', { timeout: 300_000 }, () => {
     for (const person of [secretary, member]) {
       await person.page.until(
         (since) => {
-          const link = window.__yuntang?.link?.();
-          return link && link.state === 'open' && link.since > since;
+          const line = window.__yuntang?.lines?.at(-1);
+          return line && line.state === 'open' && line.atMs > since;
         },
         moments.killed,
         5_000,
@@ -91,7 +92,7 @@ describe('kill -9 of the server in mid-meeting', { timeout: 300_000 }, () => {
     const events = (await readFile(file, 'utf8')).trim().split('\n').slice(1).map((line) => JSON.parse(line));
     const text = JSON.stringify(events);
     for (const person of [secretary, member]) {
-      const acknowledged = await person.page.evaluate(() => window.__yuntang.acknowledged());
+      const acknowledged = await person.page.evaluate(() => window.__yuntang.acks);
       assert.ok(acknowledged.length > 0);
       const joins = acknowledged.filter((entry) => entry.method === 'hello').length;
       const written = events.filter(

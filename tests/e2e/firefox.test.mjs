@@ -54,6 +54,7 @@ describe('a Firefox member among Chromium members', { timeout: 300_000 }, () => 
 
   test('a shared screen reaches Firefox', async () => {
     await secretary.page.click('btn-declare-open');
+    await secretary.page.click('declare-open-confirm');
     await secretary.page.click('btn-screen');
     await fox.sees(secretary, { source: 'screen' });
     await secretary.page.click('btn-screen');

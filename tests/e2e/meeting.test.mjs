@@ -48,10 +48,10 @@ describe('a branch assembly in Chromium', { timeout: 400_000 }, () => {
   test('the secretary signs in, creates the meeting and opens it', async () => {
     await secretary.signIn('/');
     await secretary.page.click('create-session');
-    await secretary.page.fill('session-title', '第三季度支部党员大会');
-    await secretary.page.fill('agenda-item-0', '传达学习文件');
+    await secretary.page.fill('create-title', '第三季度支部党员大会');
+    await secretary.page.fill('create-agenda-0', '传达学习文件');
     await secretary.page.screenshot(path.join(OUT, 'create.png'));
-    await secretary.page.click('session-submit');
+    await secretary.page.click('create-submit');
     session = await secretary.page.until(() => /\/sessions\/([0-9a-f-]{36})/.exec(location.pathname)?.[1] ?? null, null);
     const policy = await secretary.api(`/api/sessions/${session}/policy`, {
       method: 'PUT',
@@ -82,6 +82,7 @@ describe('a branch assembly in Chromium', { timeout: 400_000 }, () => {
   test('宣布开会 starts the official time and the recording', async () => {
     await secretary.volume(0.4);
     await secretary.page.click('btn-declare-open');
+    await secretary.page.click('declare-open-confirm');
     await secretary.page.until(() => document.querySelector('[data-testid="recording-light"][data-state="on"]') !== null, null);
     mark('declared');
   });
@@ -118,10 +119,10 @@ describe('a branch assembly in Chromium', { timeout: 400_000 }, () => {
   });
 
   test('chat reaches everyone', async () => {
-    await early.page.click('tab-chat');
+    await early.page.click('btn-chat');
     await early.page.fill('chat-input', '同意以上安排');
     await early.page.click('chat-send');
-    await secretary.page.click('tab-chat');
+    await secretary.page.click('btn-chat');
     await secretary.page.until(() => document.body.textContent.includes('同意以上安排'), null);
   });
 

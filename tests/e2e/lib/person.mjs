@@ -22,8 +22,16 @@ export class Person {
     this.log.push({ what, at: Date.now() });
   }
 
+  /** With the numbers that tests read (`debug`) and one camera encoding (`layers=1`). */
+  address(url) {
+    const full = new URL(url, this.server.url);
+    full.searchParams.set('debug', '');
+    full.searchParams.set('layers', '1');
+    return full.href;
+  }
+
   async signIn(url = '/') {
-    await this.page.goto(new URL(url, this.server.url).href);
+    await this.page.goto(this.address(url));
     await this.page.fill('login-name', this.account.login);
     await this.page.fill('login-password', this.account.password);
     await this.page.click('login-submit');
@@ -32,7 +40,7 @@ export class Person {
   /** From the link to the room: sign in, device check, consent, enter. */
   async join(sessionId, { signedIn = false, camera = true } = {}) {
     const url = `/s/${sessionId}`;
-    if (signedIn) await this.page.goto(new URL(url, this.server.url).href);
+    if (signedIn) await this.page.goto(this.address(url));
     else await this.signIn(url);
     await this.enter({ camera });
   }
