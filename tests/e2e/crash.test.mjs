@@ -60,7 +60,7 @@ describe('kill -9 of the server in mid-meeting', { timeout: 300_000 }, () => {
       await person.page.until(
         (since) => {
           const line = window.__yuntang?.lines?.at(-1);
-          return line && line.state === 'open' && line.atMs > since;
+          return line && line.state === 'online' && line.atMs > since;
         },
         moments.killed,
         5_000,
