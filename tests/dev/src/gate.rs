@@ -41,12 +41,25 @@ pub fn test() -> Result<(), String> {
     let mut steps = Steps::default();
     set_up(&mut steps);
     quick(&mut steps);
+    steps.step("licences and sources", 600, deny);
     steps.step("web unit tests", 60, || web::npm(&web::dir(), &["run", "--silent", "test"]));
     steps.step("unit, property and integration tests", 900, || {
         finish(cargo(&["test", "--workspace", "--no-fail-fast"]))
     });
     steps.step("end to end", 600, || end_to_end(&[]));
     steps.close()
+}
+
+/// `cargo deny` without its advisory database; the tool is built once per user.
+fn deny() -> Result<(), String> {
+    let tools = place::cache_dir().join("tools");
+    let program = tools.join("bin/cargo-deny");
+    if !program.exists() {
+        let root = tools.display().to_string();
+        finish(cargo(&["install", "--locked", "--quiet", "cargo-deny", "--root", &root]))?;
+    }
+    let args = ["--log-level", "error", "deny", "check", "bans", "licenses", "sources"];
+    finish(command(program, &args, &place::root()))
 }
 
 pub fn e2e_only(names: &[String]) -> Result<(), String> {
