@@ -58,7 +58,7 @@ fn deny() -> Result<(), String> {
         let root = tools.display().to_string();
         finish(cargo(&["install", "--locked", "--quiet", "cargo-deny", "--root", &root]))?;
     }
-    let args = ["--log-level", "error", "deny", "check", "bans", "licenses", "sources"];
+    let args = ["--log-level", "error", "check", "bans", "licenses", "sources"];
     finish(command(program, &args, &place::root()))
 }
 
