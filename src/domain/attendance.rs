@@ -129,10 +129,13 @@ fn row(
     let early = early_us > i64::from(policy.early_before_s) * SECOND_US;
 
     let due = entry.is_some_and(|e| e.due) && !session.exempt.contains(&person_id);
-    let was_there = match session.official {
-        Some(_) => !within.is_empty(),
-        None => !raw.is_empty(),
-    };
+    let still_here = presence.presences.iter().any(|p| p.end == PresenceEnd::StillHere);
+    // Somebody who has only just come has no minutes yet and is here all the same.
+    let was_there = still_here
+        || match session.official {
+            Some(_) => !within.is_empty(),
+            None => !raw.is_empty(),
+        };
     let enough = effective_us * 1000 >= i64::from(policy.min_ratio_permille) * official_us;
     let status = match entry {
         None => AttendanceStatus::Observer,
@@ -146,7 +149,6 @@ fn row(
         Some(_) => AttendanceStatus::Present,
     };
     let wall = |mono: i64| session.wall_zero_us + mono;
-    let still_here = presence.presences.iter().any(|p| p.end == PresenceEnd::StillHere);
     let intervals = bridged
         .iter()
         .map(|s| ReportInterval {

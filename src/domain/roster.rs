@@ -94,7 +94,7 @@ mod tests {
         );
         let here = |p: PersonId| {
             let n = p.as_uuid().as_u128();
-            n < 9 || n >= 16
+            !(9..16).contains(&n)
         };
         assert_eq!(
             live_counts(&roster, here, 2),

@@ -1,1 +1,7 @@
-//! See docs/ARCHITECTURE.md.
+//! Renderings for people to take away: spreadsheets now, documents later. Pure: data in, bytes out.
+
+pub mod attendance_xlsx;
+mod event_words;
+pub mod table;
+
+pub use attendance_xlsx::{AttendanceExport, attendance_xlsx};

@@ -6,7 +6,7 @@ use std::io::BufRead;
 use signaling::LeaveReason;
 
 use super::event::{Change, Envelope, Event, Header};
-use super::verify::{Tampered, Verified, verify};
+use super::verify::{TRAILER, Tampered, Verified, verify};
 use crate::domain::intervals::Span;
 use crate::domain::{
     AttendanceReport, EndpointId, PersonId, PersonPresence, Presence, PresenceEnd, Roster,
@@ -258,7 +258,7 @@ pub fn read_file(
     let mut parse = |text: &str| -> Result<(), serde_json::Error> {
         if header.is_none() {
             header = Some(serde_json::from_str::<Header>(text)?);
-        } else if !text.starts_with("{\"trailer\":") {
+        } else if !text.starts_with(TRAILER) {
             events.push(serde_json::from_str::<Envelope>(text)?);
         }
         Ok(())

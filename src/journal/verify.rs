@@ -17,6 +17,9 @@ use crate::domain::SessionId;
 /// Longest accepted line: a checkpoint of some 100,000 connections.
 pub const MAX_LINE_BYTES: u64 = 8 * 1024 * 1024;
 
+/// How the signed last line begins, in its one canonical spelling.
+pub(super) const TRAILER: &str = "{\"trailer\":";
+
 /// Where the record is first found wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -166,7 +169,10 @@ impl Verifier {
 
     /// Takes the next line, without its line feed.
     pub fn line(&mut self, line: &str) -> Result<(), Tampered> {
-        let place = self.place();
+        let place = match self.place() {
+            Place::Seq(_) if line.starts_with(TRAILER) => Place::Trailer,
+            place => place,
+        };
         self.take(line).map_err(|flaw| Tampered { place, flaw })
     }
 

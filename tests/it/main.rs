@@ -1,3 +1,10 @@
 //! One integration binary: each subject is a module.
 
+mod export_attendance;
+mod journal_attendance;
+mod journal_chain;
+mod journal_support;
 mod laws;
+mod store_appender;
+mod store_contract;
+mod store_support;
