@@ -169,11 +169,13 @@ impl Verifier {
 
     /// Takes the next line, without its line feed.
     pub fn line(&mut self, line: &str) -> Result<(), Tampered> {
-        let place = match self.place() {
-            Place::Seq(_) if line.starts_with(TRAILER) => Place::Trailer,
-            place => place,
-        };
-        self.take(line).map_err(|flaw| Tampered { place, flaw })
+        let place = self.place();
+        self.take(line).map_err(|flaw| {
+            // A trailer that counts more events than came says that the next one is missing.
+            let missing = matches!(flaw, Flaw::Sequence(_));
+            let trailer = line.starts_with(TRAILER) && place != Place::Header && !missing;
+            Tampered { place: if trailer { Place::Trailer } else { place }, flaw }
+        })
     }
 
     /// Sequence number that the next event must have, or the header before the first line.
