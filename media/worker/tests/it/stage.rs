@@ -1,0 +1,300 @@
+//! A stage for meetings that never were: test pictures and tones, encoded, sent through a bad
+//! network, and captured the way the server does.
+
+use ffmpeg::format::sample::Type as Layout;
+use ffmpeg::format::{Pixel, Sample};
+use ffmpeg_next as ffmpeg;
+use media::api::{Codec, OwnerId, RoomId, Source, TrackId};
+use media::capture::{Record, SegmentEncoder, SegmentHeader};
+use std::path::{Path, PathBuf};
+
+/// (Y, U, V).
+pub type Yuv = [u8; 3];
+pub const RED: Yuv = [81, 90, 240];
+pub const GREEN: Yuv = [145, 54, 34];
+pub const BLUE: Yuv = [41, 240, 110];
+pub const YELLOW: Yuv = [210, 16, 146];
+pub const WHITE: Yuv = [235, 128, 128];
+
+/// How the way of a track treats its packets.
+#[derive(Clone, Copy)]
+pub struct Network {
+    pub delay_us: u64,
+    pub jitter_us: u64,
+    /// One packet in so many is lost and comes again 80 ms later.
+    pub repaired_every: u64,
+    /// One packet in so many never comes.
+    pub lost_every: u64,
+    /// One in so many overtakes its successor.
+    pub swapped_every: u64,
+}
+
+pub const CALM: Network = Network {
+    delay_us: 20_000,
+    jitter_us: 5_000,
+    repaired_every: u64::MAX,
+    lost_every: u64::MAX,
+    swapped_every: u64::MAX,
+};
+
+/// One track of one person, as it will be captured.
+pub struct Track {
+    pub id: u64,
+    pub owner: u128,
+    pub source: Source,
+    pub network: Network,
+    /// Sender's clock at session time 0, in seconds since 1900.
+    pub ntp_base: u64,
+    /// Captured from … to, session µs.
+    pub from_us: u64,
+    pub to_us: u64,
+}
+
+struct Packet {
+    captured_us: u64,
+    bytes: Vec<u8>,
+}
+
+const SEGMENT_US: u64 = 2_000_000;
+
+/// A small generator of numbers that look random and are the same in every run.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % n.max(1)
+    }
+}
+
+impl Track {
+    fn ssrc(&self) -> u32 {
+        0x1000 + self.id as u32
+    }
+
+    /// The stream's numbers begin shortly before they wrap.
+    fn rtp_at(&self, us: u64, rate: u64) -> u32 {
+        (u64::from(u32::MAX) - rate * 2 + us * rate / 1_000_000) as u32
+    }
+
+    /// Films `picture` (told the session time; gives size and colour) at 25 pictures a second.
+    pub fn film(&self, capture: &Path, picture: impl Fn(u64) -> ((u32, u32), Yuv)) {
+        let mut packets = Vec::new();
+        let mut camera: Option<((u32, u32), ffmpeg::encoder::Video)> = None;
+        for (n, us) in (self.from_us..self.to_us).step_by(40_000).enumerate() {
+            let (size, colour) = picture(us);
+            if camera.as_ref().is_none_or(|(s, _)| *s != size) {
+                camera = Some((size, vp8_encoder(size)));
+            }
+            let Some((_, encoder)) = &mut camera else { continue };
+            let mut frame = ffmpeg::frame::Video::new(Pixel::YUV420P, size.0, size.1);
+            for (plane, value) in colour.into_iter().enumerate() {
+                frame.data_mut(plane).fill(value);
+            }
+            // A moving bar, so that no two frames are the same.
+            let (stride, bar) = (frame.stride(0), n % (size.1 as usize / 8));
+            frame.data_mut(0)[bar * stride..(bar + 1) * stride].fill(colour[0] / 2);
+            frame.set_pts(Some(n as i64));
+            encoder.send_frame(&frame).expect("encode a picture");
+            let mut encoded = ffmpeg::Packet::empty();
+            encoder.receive_packet(&mut encoded).expect("an encoded picture");
+            self.packetise_vp8(encoded.data().expect("data"), n, us, &mut packets);
+        }
+        self.send(capture, packets, Codec::Vp8);
+    }
+
+    /// Small payloads, so that frames span packets.
+    fn packetise_vp8(&self, frame: &[u8], n: usize, us: u64, packets: &mut Vec<Packet>) {
+        let chunks: Vec<&[u8]> = frame.chunks(300).collect();
+        for (i, chunk) in chunks.iter().enumerate() {
+            let start = if i == 0 { 0x10 } else { 0 };
+            let id = (n & 0x7fff) as u16 | 0x8000;
+            let mut payload = vec![0x80 | start, 0x80, (id >> 8) as u8, id as u8];
+            payload.extend_from_slice(chunk);
+            let rtp = self.rtp_at(us, 90_000);
+            self.packet(packets, 96, i + 1 == chunks.len(), rtp, us, &payload);
+        }
+    }
+
+    /// Records `sound` (told the session time in seconds; −1 … 1) as Opus frames of 20 ms.
+    pub fn speak(&self, capture: &Path, sound: impl Fn(f64) -> f32) {
+        let mut packets = Vec::new();
+        let mut encoder = opus_encoder();
+        let mut encoded = ffmpeg::Packet::empty();
+        let mut sent = 0;
+        for us in (self.from_us..self.to_us).step_by(20_000) {
+            let mut frame = ffmpeg::frame::Audio::new(
+                Sample::F32(Layout::Packed),
+                960,
+                ffmpeg::ChannelLayout::MONO,
+            );
+            frame.set_rate(48_000);
+            frame.set_pts(Some((us as i64 - self.from_us as i64) * 48 / 1000));
+            for (i, sample) in frame.plane_mut::<f32>(0).iter_mut().enumerate() {
+                *sample = sound(us as f64 / 1e6 + i as f64 / 48_000.0);
+            }
+            encoder.send_frame(&frame).expect("encode a sound");
+            while encoder.receive_packet(&mut encoded).is_ok() {
+                let at = self.from_us + sent * 20_000;
+                sent += 1;
+                let rtp = self.rtp_at(at, 48_000);
+                self.packet(&mut packets, 111, false, rtp, at, encoded.data().expect("data"));
+            }
+        }
+        self.send(capture, packets, Codec::Opus);
+    }
+
+    fn packet(
+        &self,
+        packets: &mut Vec<Packet>,
+        payload_type: u8,
+        marker: bool,
+        rtp: u32,
+        captured_us: u64,
+        payload: &[u8],
+    ) {
+        let sequence = (65_500 + packets.len()) as u16;
+        let mut bytes = vec![0x80, payload_type | if marker { 0x80 } else { 0 }];
+        bytes.extend_from_slice(&sequence.to_be_bytes());
+        bytes.extend_from_slice(&rtp.to_be_bytes());
+        bytes.extend_from_slice(&self.ssrc().to_be_bytes());
+        bytes.extend_from_slice(payload);
+        packets.push(Packet { captured_us, bytes });
+    }
+
+    /// Through the network into segment files; a sender report each second.
+    fn send(&self, capture: &Path, packets: Vec<Packet>, codec: Codec) {
+        let mut dice = Dice::new(self.id);
+        let net = self.network;
+        let rate = u64::from(codec.clock_rate());
+        let mut arrivals: Vec<(u64, Option<Vec<u8>>, u64)> = Vec::new();
+        for (n, packet) in packets.into_iter().enumerate() {
+            let n = n as u64 + 1;
+            let mut at = packet.captured_us + net.delay_us + dice.below(net.jitter_us);
+            if n.is_multiple_of(net.lost_every) {
+                continue;
+            }
+            if n.is_multiple_of(net.repaired_every) {
+                at += 80_000;
+            }
+            if n.is_multiple_of(net.swapped_every) {
+                at += 25_000;
+            }
+            arrivals.push((at, Some(packet.bytes), packet.captured_us));
+        }
+        for us in (self.from_us + 500_000..self.to_us).step_by(1_000_000) {
+            arrivals.push((us + net.delay_us + dice.below(net.jitter_us), None, us));
+        }
+        arrivals.sort_by_key(|(at, ..)| *at);
+        let mut writer = CaptureWriter::new(capture, self, codec);
+        for (at, bytes, us) in &arrivals {
+            let record = match bytes {
+                Some(bytes) => Record::Rtp(bytes),
+                None => Record::SenderReport {
+                    ssrc: self.ssrc(),
+                    ntp: ((self.ntp_base + us / 1_000_000) << 32)
+                        | (((us % 1_000_000) << 32) / 1_000_000),
+                    rtp: self.rtp_at(*us, rate),
+                },
+            };
+            writer.write(*at, &record);
+        }
+        let last = arrivals.last().map_or(self.to_us, |(at, ..)| *at);
+        writer.write(last, &Record::TrackEnd);
+        writer.finish();
+    }
+}
+
+struct CaptureWriter {
+    dir: PathBuf,
+    header: SegmentHeader,
+    bytes: Vec<u8>,
+}
+
+impl CaptureWriter {
+    fn new(capture: &Path, track: &Track, codec: Codec) -> CaptureWriter {
+        let header = SegmentHeader {
+            session: RoomId(1),
+            track: TrackId(track.id),
+            owner: OwnerId(track.owner),
+            source: track.source,
+            codec,
+            clock_rate: codec.clock_rate(),
+            number: 0,
+            start_us: track.from_us,
+        };
+        let dir = capture.join(format!("{:06}", track.id));
+        std::fs::create_dir_all(&dir).expect("capture folder");
+        CaptureWriter { dir, header, bytes: header.encode().to_vec() }
+    }
+
+    fn write(&mut self, at_us: u64, record: &Record<'_>) {
+        if at_us >= self.header.start_us + SEGMENT_US {
+            self.flush();
+            self.header.number += 1;
+            self.header.start_us = at_us;
+            self.bytes = self.header.encode().to_vec();
+        }
+        let start = self.bytes.len();
+        self.bytes.resize(start + record.encoded_len(), 0);
+        SegmentEncoder::new(&self.header)
+            .encode(at_us, record, &mut self.bytes[start..])
+            .expect("a record");
+    }
+
+    fn flush(&self) {
+        let path = self.dir.join(format!("{:06}.cap", self.header.number));
+        std::fs::write(path, &self.bytes).expect("segment");
+    }
+
+    fn finish(self) {
+        self.flush();
+    }
+}
+
+/// FFmpeg chats on stderr otherwise.
+fn hush() {
+    ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Fatal);
+}
+
+fn vp8_encoder(size: (u32, u32)) -> ffmpeg::encoder::Video {
+    hush();
+    let codec = ffmpeg::encoder::find_by_name("libvpx").expect("libvpx");
+    let context = ffmpeg::codec::Context::new_with_codec(codec);
+    let mut encoder = context.encoder().video().expect("video");
+    encoder.set_width(size.0);
+    encoder.set_height(size.1);
+    encoder.set_format(Pixel::YUV420P);
+    encoder.set_time_base((1, 25));
+    encoder.set_gop(50);
+    encoder.set_bit_rate(400_000);
+    let mut options = ffmpeg::Dictionary::new();
+    options.set("deadline", "realtime");
+    options.set("cpu-used", "8");
+    options.set("lag-in-frames", "0");
+    encoder.open_as_with(codec, options).expect("VP8 encoder")
+}
+
+fn opus_encoder() -> ffmpeg::encoder::Audio {
+    hush();
+    let codec = ffmpeg::encoder::find_by_name("libopus").expect("libopus");
+    let context = ffmpeg::codec::Context::new_with_codec(codec);
+    let mut encoder = context.encoder().audio().expect("audio");
+    encoder.set_rate(48_000);
+    encoder.set_channel_layout(ffmpeg::ChannelLayout::MONO);
+    encoder.set_format(Sample::F32(Layout::Packed));
+    encoder.set_bit_rate(48_000);
+    encoder.set_time_base((1, 48_000));
+    encoder.open_as(codec).expect("Opus encoder")
+}
+
+/// A tone of `hz` while `on`.
+pub fn tone(hz: f64, seconds: f64, on: bool) -> f32 {
+    if on { (seconds * hz * std::f64::consts::TAU).sin() as f32 * 0.4 } else { 0.0 }
+}
