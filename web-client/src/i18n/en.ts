@@ -148,6 +148,8 @@ const en: Like<typeof zhCN> = {
     opening: "Opening the camera. Choose “Allow” when the browser asks.",
     camOff: "The camera is off. You can switch it on later.",
     micOff: "The microphone is off. You can switch it on later.",
+    noPicture: "No picture",
+    noSound: "No sound",
     meter: "Loudness of the microphone",
     camera: "Camera",
     microphone: "Microphone",
@@ -205,6 +207,7 @@ const en: Like<typeof zhCN> = {
   },
   room: {
     pictures: "Pictures of the room",
+    panels: { people: "People", chat: "Chat", agenda: "Agenda" },
     mic: "Microphone",
     cam: "Camera",
     screen: "Share screen",

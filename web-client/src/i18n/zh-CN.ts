@@ -144,6 +144,8 @@ export default {
     opening: "正在打开摄像头,请在浏览器提示中选择“允许”。",
     camOff: "摄像头已关闭,进入后可以再打开。",
     micOff: "麦克风已关闭,进入后可以再打开。",
+    noPicture: "没有画面",
+    noSound: "没有声音",
     meter: "麦克风音量",
     camera: "摄像头",
     microphone: "麦克风",
@@ -201,6 +203,7 @@ export default {
   },
   room: {
     pictures: "会场画面",
+    panels: { people: "成员", chat: "聊天", agenda: "议程" },
     mic: "麦克风",
     cam: "摄像头",
     screen: "共享屏幕",

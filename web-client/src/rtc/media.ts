@@ -73,9 +73,8 @@ async function open(kind: "camera" | "microphone", constraints: MediaTrackConstr
   } catch (error) {
     // The remembered device was unplugged: take whichever is there.
     if (problemOf(error, kind) !== "missing" || !constraints.deviceId) throw new DeviceError(kind, problemOf(error, kind));
-    const { deviceId: _gone, ...rest } = constraints;
     try {
-      stream = await ask(rest);
+      stream = await ask({ ...constraints, deviceId: undefined });
     } catch (second) {
       throw new DeviceError(kind, problemOf(second, kind));
     }

@@ -1,0 +1,223 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Answer, Offer } from "@/protocol/generated/protocol";
+import { RequestError } from "@/protocol/errors";
+import { FakePeerConnection } from "@/dev/fakePeer";
+import { PeerManager, trackKey, type PeerOptions, type RemoteTrack } from "./peer";
+
+const track = (kind: "audio" | "video", name: string, height = 720) =>
+  ({ kind, id: name, getSettings: () => ({ height }), applyConstraints: async () => undefined }) as unknown as MediaStreamTrack;
+
+const CODECS = {
+  audio: [{ mimeType: "audio/opus", clockRate: 48_000 }, { mimeType: "audio/red", clockRate: 48_000 }, { mimeType: "audio/G722", clockRate: 8_000 }],
+  video: [{ mimeType: "video/H264", clockRate: 90_000 }, { mimeType: "video/VP8", clockRate: 90_000 }, { mimeType: "video/rtx", clockRate: 90_000 }],
+};
+
+let pc: FakePeerConnection;
+let offers: Offer[];
+let reply: (offer: Offer) => Promise<Answer>;
+
+function manager(part: Partial<PeerOptions> = {}) {
+  return new PeerManager({
+    create: () => pc as unknown as RTCPeerConnection,
+    offer: (offer) => {
+      offers.push(offer);
+      return reply(offer);
+    },
+    codecs: (kind) => CODECS[kind],
+    simulcast: true,
+    ...part,
+  });
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  pc = new FakePeerConnection((kind, at) => track(kind, `remote${at}`));
+  offers = [];
+  reply = async () => ({ sdp: "answer", assignments: [] });
+});
+afterEach(() => vi.useRealTimers());
+
+describe("offering", () => {
+  it("puts own tracks and slots of one turn into one offer and names what it sends", async () => {
+    const peer = manager();
+    void peer.publish("microphone", track("audio", "mic"));
+    void peer.publish("camera", track("video", "cam"));
+    peer.setSlots(2, 2);
+    await settle();
+    expect(offers).toHaveLength(1);
+    expect(offers[0]?.publications).toEqual([{ mid: "0", source: "microphone" }, { mid: "1", source: "camera" }]);
+    expect(pc.transceivers.map((one) => `${one.kind} ${one.direction}`)).toEqual([
+      "audio sendonly", "video sendonly", "audio recvonly", "audio recvonly", "video recvonly", "video recvonly",
+    ]);
+  });
+
+  it("sends no offer when there is nothing to send or receive", async () => {
+    manager().setSlots(0, 0);
+    await settle();
+    expect(offers).toHaveLength(0);
+  });
+
+  it("adds only the slots that are missing, and never takes any away", async () => {
+    const peer = manager();
+    peer.setSlots(1, 1);
+    await settle();
+    peer.setSlots(1, 3);
+    peer.setSlots(0, 0);
+    await settle();
+    expect(pc.transceivers).toHaveLength(4);
+    expect(offers).toHaveLength(2);
+  });
+
+  it("never has two offers on the way", async () => {
+    let release: (answer: Answer) => void = () => undefined;
+    reply = () => new Promise((resolve) => (release = resolve));
+    const peer = manager();
+    peer.setSlots(1, 0);
+    await settle();
+    peer.setSlots(2, 0);
+    peer.setSlots(3, 0);
+    await settle();
+    expect(offers).toHaveLength(1);
+    release({ sdp: "", assignments: [] });
+    await settle();
+    expect(offers).toHaveLength(2);
+    expect(pc.transceivers).toHaveLength(3);
+  });
+
+  it("prefers RED before Opus and VP8 with RTX, and offers nothing else", async () => {
+    const peer = manager();
+    peer.setSlots(1, 1);
+    await settle();
+    expect(pc.transceivers.map((one) => one.codecs)).toEqual([["audio/red", "audio/opus"], ["video/VP8", "video/rtx"]]);
+  });
+
+  it("tells the server no private address", async () => {
+    manager().setSlots(1, 0);
+    await settle();
+    expect(pc.localDescription?.sdp).toContain("a=candidate");
+    expect(offers[0]?.sdp).not.toContain("a=candidate");
+  });
+
+  it("keeps the m-line when a source goes off and comes back", async () => {
+    const peer = manager();
+    await peer.publish("camera", track("video", "one"));
+    await peer.silence("camera");
+    expect(pc.transceivers[0]?.sender.track).toBeNull();
+    await peer.publish("camera", track("video", "two"));
+    expect(pc.transceivers[0]?.sender.track?.id).toBe("two");
+    expect(offers).toHaveLength(1);
+  });
+});
+
+describe("receiving", () => {
+  it("shows on each slot whom the map names, and follows when a slot is reused", async () => {
+    const seen: ReadonlyMap<string, RemoteTrack>[] = [];
+    reply = async () => ({ sdp: "", assignments: [{ mid: "1", participant: "zhao", source: "camera" }] });
+    const peer = manager();
+    peer.on("tracks", (tracks) => seen.push(tracks));
+    peer.setSlots(1, 1);
+    await settle();
+    expect(seen[seen.length - 1]?.get(trackKey("zhao", "camera"))?.track.id).toBe("remote1");
+    peer.setAssignments([{ mid: "1", participant: "qian", source: "screen" }, { mid: "9", participant: "sun", source: "camera" }]);
+    expect([...(seen[seen.length - 1]?.keys() ?? [])]).toEqual(["qian/screen"]);
+  });
+});
+
+describe("trouble", () => {
+  it("rolls back an offer that could not be sent, and sends a new one after the welcome", async () => {
+    reply = async () => Promise.reject(new RequestError("disconnected", ""));
+    const peer = manager();
+    peer.setSlots(1, 0);
+    await settle();
+    expect(pc.rollbacks).toBe(1);
+    expect(offers).toHaveLength(1);
+    reply = async () => ({ sdp: "", assignments: [] });
+    peer.resume();
+    await settle();
+    expect(offers).toHaveLength(2);
+    expect(pc.transceivers).toHaveLength(1);
+  });
+
+  it("asks a busy server again after the pause it named", async () => {
+    reply = async () => Promise.reject(new RequestError("rate_limited", "", 700));
+    const peer = manager();
+    peer.setSlots(1, 0);
+    await settle();
+    reply = async () => ({ sdp: "", assignments: [] });
+    await vi.advanceTimersByTimeAsync(600);
+    expect(offers).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(offers).toHaveLength(2);
+  });
+
+  it("reports an offer that the server does not take, and does not repeat it", async () => {
+    const refused = vi.fn();
+    reply = async () => Promise.reject(new RequestError("invalid_sdp", "无法识别"));
+    const peer = manager();
+    peer.on("refused", refused);
+    peer.setSlots(1, 0);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(refused).toHaveBeenCalledTimes(1);
+    expect(offers).toHaveLength(1);
+  });
+
+  it("restarts ICE when the connection fails, and gives up after eight seconds", async () => {
+    const lost = vi.fn();
+    const peer = manager();
+    peer.on("lost", lost);
+    peer.setSlots(1, 0);
+    await settle();
+    pc.become("connected");
+    pc.become("failed");
+    await settle();
+    expect(pc.offers.map((one) => one.iceRestart)).toEqual([false, true]);
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(lost).toHaveBeenCalledTimes(1);
+  });
+
+  it("gives a short interruption four seconds before it restarts ICE", async () => {
+    const peer = manager();
+    peer.setSlots(1, 0);
+    await settle();
+    pc.become("connected");
+    pc.become("disconnected");
+    await vi.advanceTimersByTimeAsync(3_000);
+    pc.become("connected");
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(pc.offers).toHaveLength(1);
+    pc.become("disconnected");
+    await vi.advanceTimersByTimeAsync(4_100);
+    expect(pc.offers).toHaveLength(2);
+  });
+});
+
+describe("camera layers", () => {
+  const active = () => pc.transceivers[0]?.sender.getParameters().encodings.map((one) => [one.rid, one.active]);
+
+  it("are one picture for two viewers and three for more, without a new offer", async () => {
+    const peer = manager();
+    await peer.publish("camera", track("video", "cam"));
+    expect(active()).toEqual([["q", false], ["h", false], ["f", true]]);
+    await peer.setOthers(3);
+    expect(active()).toEqual([["q", true], ["h", true], ["f", true]]);
+    await peer.setOthers(2);
+    expect(active()).toEqual([["q", false], ["h", false], ["f", true]]);
+    expect(offers).toHaveLength(1);
+  });
+
+  it("stay one picture when the camera has too few lines for three", async () => {
+    const peer = manager();
+    await peer.publish("camera", track("video", "cam", 360));
+    await peer.setOthers(8);
+    expect(active()).toEqual([["q", false], ["h", false], ["f", true]]);
+  });
+
+  it("are one plain encoding when simulcast is switched off", async () => {
+    const peer = manager({ simulcast: false });
+    await peer.publish("camera", track("video", "cam"));
+    await peer.setOthers(8);
+    expect(active()).toEqual([[undefined, true]]);
+  });
+});

@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import { readFlags } from "./flags";
+import { problemOf } from "./media";
+import { levelOf } from "./meter";
+import { slimOffer } from "./sdp";
+
+const named = (name: string, message = "") => new DOMException(message, name);
+
+describe("what went wrong with a device", () => {
+  it.each([
+    ["NotAllowedError", "", "denied"],
+    ["NotAllowedError", "Permission denied by system", "denied_by_system"],
+    ["NotReadableError", "", "taken"],
+    ["AbortError", "", "taken"],
+    ["NotFoundError", "", "missing"],
+    ["OverconstrainedError", "", "missing"],
+    ["NotSupportedError", "", "unsupported"],
+    ["Strange", "", "other"],
+  ])("%s (%s) is %s", (name, message, problem) => {
+    expect(problemOf(named(name, message), "camera")).toBe(problem);
+  });
+
+  it("does not call a closed sharing dialog a problem", () => {
+    expect(problemOf(named("NotAllowedError"), "screen")).toBe("cancelled");
+  });
+});
+
+describe("loudness", () => {
+  it("is nothing for silence, full for a loud voice, and between for a low one", () => {
+    expect(levelOf(new Float32Array(64))).toBe(0);
+    expect(levelOf(new Float32Array(64).fill(0.9))).toBe(1);
+    const low = levelOf(new Float32Array(64).fill(0.02));
+    expect(low).toBeGreaterThan(0.3);
+    expect(low).toBeLessThan(0.7);
+  });
+});
+
+describe("the offer that is sent", () => {
+  it("loses candidates and unused extensions, and keeps the rest as it was", () => {
+    const kept = ["v=0", "m=audio 9 X 111", "a=mid:0", "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid", "a=ssrc:1 cname:x", ""];
+    const dropped = ["a=candidate:1 1 udp 1 10.0.0.1 9 typ host", "a=extmap:9 http://www.webrtc.org/experiments/rtp-hdrext/color-space"];
+    expect(slimOffer([...kept.slice(0, 2), ...dropped, ...kept.slice(2)].join("\r\n"))).toBe(kept.join("\r\n"));
+  });
+});
+
+describe("switches of the address", () => {
+  it("are kept for the tab", () => {
+    expect(readFlags("?debug&layers=1", null)).toEqual({ debug: true, simulcast: false, rawAudio: false });
+    expect(readFlags("?raw", "single")).toEqual({ debug: false, simulcast: false, rawAudio: true });
+    expect(readFlags("", "")).toEqual({ debug: false, simulcast: true, rawAudio: false });
+  });
+});
