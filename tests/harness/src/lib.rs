@@ -1,1 +1,3 @@
-//! See docs/ARCHITECTURE.md.
+//! Clients and load for tests and benchmarks, apart from the server's own code.
+
+pub mod client;

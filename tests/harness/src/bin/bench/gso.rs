@@ -30,6 +30,9 @@ pub struct Sender {
     headers: Vec<libc::mmsghdr>,
 }
 
+// SAFETY: the raw pointers in the headers are set anew before each call and not used after it.
+unsafe impl Send for Sender {}
+
 impl Sender {
     pub fn new(socket: UdpSocket) -> Self {
         // SAFETY: all-zero bytes are valid values of these plain C structs.

@@ -74,10 +74,6 @@ impl Sink {
         }
     }
 
-    pub fn socket(&self, index: usize) -> &UdpSocket {
-        &self.sockets[index]
-    }
-
     /// Waits at most `timeout` for datagrams and gives each to `take`.
     pub fn wait(
         &mut self,

@@ -1,0 +1,228 @@
+//! One measurement of the server: starts it, joins the publisher and the subscribers, and counts.
+
+use std::io::{self, BufRead, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use harness::client::Client;
+use serde::{Deserialize, Serialize};
+use str0m::media::{Direction, MediaKind, Mid};
+
+use crate::clock;
+use crate::publisher::Publisher;
+use crate::server::{Gauges, Reply, Request};
+use crate::sink;
+use crate::subscribers::{Seen, Subscribers};
+
+const JOIN: Duration = Duration::from_secs(60);
+/// Between the last join and the measurement: key frames and first reports are over.
+const SETTLE: Duration = Duration::from_secs(2);
+/// After the publisher stopped, for what is still under way.
+const DRAIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Forwarding {
+    pub subscribers: usize,
+    pub seconds: f64,
+    pub packets_published: u64,
+    pub packets_received: u64,
+    pub cpu_ns_per_packet: f64,
+    /// Of one core.
+    pub cpu_share: f64,
+    pub resident_per_subscriber: f64,
+    pub resident: u64,
+    pub delay_us_p50: f64,
+    pub delay_us_p99: f64,
+    pub delays_sampled: usize,
+    /// Of what the publisher sent to every subscriber, in percent.
+    pub loss_percent: f64,
+    pub datagrams_per_message: f64,
+    pub send_dropped: u64,
+    pub gso: bool,
+    pub join_cpu_us: f64,
+}
+
+struct Server {
+    process: Child,
+    input: ChildStdin,
+    output: io::Lines<io::BufReader<ChildStdout>>,
+}
+
+impl Server {
+    fn start() -> io::Result<Self> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .arg("server")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let input = process.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let output = process.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Self { process, input, output: io::BufReader::new(output).lines() })
+    }
+
+    fn ask(&mut self, request: &Request) -> io::Result<Reply> {
+        serde_json::to_writer(&mut self.input, request)?;
+        self.input.write_all(b"\n")?;
+        self.input.flush()?;
+        let line = self.output.next().unwrap_or(Err(io::ErrorKind::UnexpectedEof.into()))?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    fn gauges(&mut self) -> io::Result<Gauges> {
+        match self.ask(&Request::Gauges)? {
+            Reply::Gauges(gauges) => Ok(gauges),
+            other => Err(io::Error::other(format!("{other:?}"))),
+        }
+    }
+
+    /// A client with the server's answer, its mids and the server's address.
+    fn join(
+        &mut self,
+        peer: u64,
+        direction: Direction,
+    ) -> io::Result<(Client, Vec<Mid>, SocketAddr)> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        sink::roomy(&socket)?;
+        let mut client = Client::new(Arc::new(socket))?;
+        let (sdp, mids) =
+            client.offer(&[(MediaKind::Audio, direction), (MediaKind::Video, direction)])?;
+        let publications = match direction {
+            Direction::SendOnly => {
+                let names = ["microphone", "camera"];
+                mids.iter().zip(names).map(|(mid, name)| (mid.to_string(), name.into())).collect()
+            }
+            _ => Vec::new(),
+        };
+        match self.ask(&Request::Offer { peer, sdp, publications })? {
+            Reply::Answer { sdp } => {
+                client.answer(&sdp)?;
+                Ok((client, mids, candidate(&sdp)?))
+            }
+            other => Err(io::Error::other(format!("{other:?}"))),
+        }
+    }
+}
+
+/// The address of the first host candidate (RFC 8839 §5.1).
+fn candidate(sdp: &str) -> io::Result<SocketAddr> {
+    let line = sdp.lines().find_map(|line| line.strip_prefix("a=candidate:"));
+    let mut fields = line.into_iter().flat_map(|line| line.split(' ')).skip(4);
+    let address = fields
+        .next()
+        .zip(fields.next())
+        .and_then(|(ip, port)| Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?)));
+    address.ok_or_else(|| io::Error::other("the answer has no candidate"))
+}
+
+pub fn measure(subscribers: usize, length: Duration) -> io::Result<Forwarding> {
+    let mut server = Server::start()?;
+    let (mut client, mids, address) = server.join(1, Direction::SendOnly)?;
+    if !client.run_until(JOIN, |_| {}, Client::is_connected)? {
+        return Err(io::Error::other("the publisher could not connect"));
+    }
+    let publisher = Publisher::new(client, mids[0], mids[1])?;
+    let (stop_sending, stop_reading) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (sent, seen) = (AtomicU64::new(0), Seen::default());
+
+    let outcome = std::thread::scope(|scope| {
+        let sending = scope.spawn(|| publisher.run(&stop_sending, &sent));
+        wait(Duration::from_millis(500));
+        let alone = server.gauges()?;
+        let clients = (0..subscribers as u64)
+            .map(|index| Ok(server.join(2 + index, Direction::RecvOnly)?.0))
+            .collect::<io::Result<Vec<_>>>()?;
+        let subscribing = Subscribers::new(clients, address)?;
+        let reading = scope.spawn(|| subscribing.run(&seen, &stop_reading));
+        let window = (|| {
+            let deadline = Instant::now() + JOIN;
+            while !seen.everybody.load(Relaxed) {
+                if Instant::now() > deadline || reading.is_finished() {
+                    return Err(io::Error::other("not every subscriber got media"));
+                }
+                wait(Duration::from_millis(50));
+            }
+            let joined = server.gauges()?;
+            wait(SETTLE);
+            let begun = Mark::take(&mut server, &sent, &seen)?;
+            seen.measuring.store(true, Relaxed);
+            wait(length);
+            seen.measuring.store(false, Relaxed);
+            Ok((alone, joined, begun, Mark::take(&mut server, &sent, &seen)?))
+        })();
+        stop_sending.store(true, Relaxed);
+        let sent_all = sending.join().map_err(|_| io::Error::other("the publisher failed"))?;
+        wait(DRAIN);
+        let after = (sent.load(Relaxed), seen.media_packets.load(Relaxed));
+        stop_reading.store(true, Relaxed);
+        let delays = reading.join().map_err(|_| io::Error::other("the readers failed"))??;
+        sent_all?;
+        let (alone, joined, begun, ended) = window?;
+        let mut forwarding = begun.to(&ended, subscribers);
+        forwarding.resident_per_subscriber =
+            ended.server.resident.saturating_sub(alone.resident) as f64 / subscribers as f64;
+        forwarding.join_cpu_us = (joined.cpu_ns - alone.cpu_ns) as f64 / 1e3 / subscribers as f64;
+        // Counted from the begin of the window to the last packet that was under way.
+        let expected = (after.0 - begun.published) * subscribers as u64;
+        let missing = expected.saturating_sub(after.1 - begun.received);
+        forwarding.loss_percent = missing as f64 * 100.0 / expected.max(1) as f64;
+        fill(&mut forwarding, delays);
+        Ok::<_, io::Error>(forwarding)
+    });
+    // Closing its input ends the server.
+    drop(server.input);
+    server.process.wait()?;
+    outcome
+}
+
+/// One look at all counts.
+struct Mark {
+    at: Instant,
+    server: Gauges,
+    published: u64,
+    received: u64,
+}
+
+impl Mark {
+    fn take(server: &mut Server, sent: &AtomicU64, seen: &Seen) -> io::Result<Self> {
+        let (published, received) = (sent.load(Relaxed), seen.media_packets.load(Relaxed));
+        Ok(Self { at: Instant::now(), server: server.gauges()?, published, received })
+    }
+
+    fn to(&self, end: &Self, subscribers: usize) -> Forwarding {
+        let cpu = (end.server.cpu_ns - self.server.cpu_ns) as f64;
+        let received = end.received - self.received;
+        let seconds = (end.at - self.at).as_secs_f64();
+        let messages = end.server.messages_out - self.server.messages_out;
+        Forwarding {
+            subscribers,
+            seconds,
+            packets_published: end.published - self.published,
+            packets_received: received,
+            cpu_ns_per_packet: cpu / received.max(1) as f64,
+            cpu_share: cpu / 1e9 / seconds,
+            resident: end.server.resident,
+            datagrams_per_message: received as f64 / messages.max(1) as f64,
+            send_dropped: end.server.send_dropped,
+            gso: end.server.gso,
+            ..Forwarding::default()
+        }
+    }
+}
+
+fn fill(forwarding: &mut Forwarding, mut delays: Vec<Duration>) {
+    delays.sort();
+    let percentile = |share: f64| {
+        let index = ((delays.len() as f64 * share) as usize).min(delays.len().saturating_sub(1));
+        delays.get(index).map_or(f64::NAN, |delay| delay.as_nanos() as f64 / 1e3)
+    };
+    forwarding.delay_us_p50 = percentile(0.50);
+    forwarding.delay_us_p99 = percentile(0.99);
+    forwarding.delays_sampled = delays.len();
+}
+
+fn wait(length: Duration) {
+    clock::wait_until(Instant::now() + length);
+}
