@@ -16,3 +16,6 @@ pub mod rtp;
 pub mod sfu;
 pub mod shard;
 pub mod transport;
+
+#[cfg(test)]
+mod testing;

@@ -1,1 +1,3 @@
-//! See the crate's guide.
+//! Bandwidth: what publishers are told about the packets that arrived.
+
+pub mod twcc;

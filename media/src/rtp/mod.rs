@@ -8,6 +8,8 @@ pub mod h264;
 pub mod keyframe;
 pub mod packet;
 pub mod red;
+pub mod rtcp;
+pub mod rtcp_write;
 pub mod seq;
 pub mod vp8;
 pub mod vp9;

@@ -1,0 +1,229 @@
+//! Transport-wide congestion control feedback to publishers
+//! (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
+
+use std::time::{Duration, Instant};
+
+use crate::rtp::rtcp_write;
+use crate::rtp::seq::{FIRST_TURN, extend16};
+
+/// Packets remembered between two feedbacks; beyond it the oldest are not reported.
+const WINDOW: usize = 1024;
+/// Statuses in one feedback packet: with two-byte deltas it stays below 1,200 bytes.
+const MAX_STATUSES: u64 = 400;
+/// Time from the first unreported packet to its feedback.
+pub const INTERVAL: Duration = Duration::from_millis(80);
+
+/// Arrival times of one publisher's packets, by transport-wide sequence number.
+pub struct Recorder {
+    base: Instant,
+    /// Arrival in units of 250 µs since `base`, 0 = not received.
+    arrivals: Box<[u64; WINDOW]>,
+    /// First number not yet reported and highest received; equal numbers mean nothing is due.
+    next: u64,
+    highest: u64,
+    /// Any packet received since the last feedback.
+    fresh: bool,
+    first_fresh: Instant,
+    /// SSRC of the latest packet: feedback must name one that the publisher sends, or Chromium
+    /// ignores it.
+    media_ssrc: u32,
+    feedback_count: u8,
+}
+
+impl Recorder {
+    pub fn new(now: Instant) -> Recorder {
+        Recorder {
+            base: now,
+            arrivals: Box::new([0; WINDOW]),
+            next: 0,
+            highest: 0,
+            fresh: false,
+            first_fresh: now,
+            media_ssrc: 0,
+            feedback_count: 0,
+        }
+    }
+
+    /// Records a packet of any kind: media, retransmission or padding.
+    #[inline]
+    pub fn record(&mut self, now: Instant, sequence: u16, ssrc: u32) {
+        self.media_ssrc = ssrc;
+        let number = if self.next == 0 {
+            let first = FIRST_TURN + u64::from(sequence);
+            self.next = first;
+            self.highest = first;
+            first
+        } else {
+            extend16(self.highest, sequence)
+        };
+        if number < self.next {
+            // Reported as lost already, or very late: saying it again helps no estimator.
+            return;
+        }
+        if number > self.highest {
+            let from = (self.highest + 1).max(number.saturating_sub(WINDOW as u64 - 1));
+            for gap in from..number {
+                self.arrivals[gap as usize % WINDOW] = 0;
+            }
+            self.highest = number;
+            self.next = self.next.max((number + 1).saturating_sub(WINDOW as u64));
+        }
+        if !self.fresh {
+            self.fresh = true;
+            self.first_fresh = now;
+        }
+        self.arrivals[number as usize % WINDOW] = self.ticks(now);
+    }
+
+    /// Units of 250 µs, never 0 (which means "not received").
+    fn ticks(&self, now: Instant) -> u64 {
+        (now.saturating_duration_since(self.base).as_micros() / 250) as u64 + 256
+    }
+
+    /// When the next feedback is due.
+    pub fn due(&self) -> Option<Instant> {
+        self.fresh.then(|| self.first_fresh + INTERVAL)
+    }
+
+    /// Appends all feedback packets due at `now`.
+    pub fn write(&mut self, now: Instant, sender_ssrc: u32, out: &mut Vec<u8>) {
+        if self.due().is_none_or(|due| due > now) {
+            return;
+        }
+        self.fresh = false;
+        while self.next <= self.highest {
+            self.write_one(sender_ssrc, out);
+        }
+    }
+
+    fn write_one(&mut self, sender_ssrc: u32, out: &mut Vec<u8>) {
+        // Leading losses of the window carry no time to start from: begin at a received packet
+        // but name the numbers before it, so that they count as lost.
+        let limit = (self.highest + 1).min(self.next + MAX_STATUSES);
+        let Some(first) = (self.next..limit)
+            .map(|number| self.arrivals[number as usize % WINDOW])
+            .find(|ticks| *ticks != 0)
+        else {
+            self.next = limit;
+            return;
+        };
+        let reference = first / 256;
+        let mut last = reference * 256;
+        let mut end = self.next;
+        let mut statuses = [0u8; MAX_STATUSES as usize];
+        let mut deltas = [0i16; MAX_STATUSES as usize];
+        let mut received = 0;
+        while end < limit {
+            let ticks = self.arrivals[end as usize % WINDOW];
+            if ticks != 0 {
+                let Ok(delta) = i16::try_from(ticks as i64 - last as i64) else { break };
+                last = ticks;
+                deltas[received] = delta;
+                received += 1;
+                statuses[(end - self.next) as usize] =
+                    if (0..=255).contains(&delta) { 1 } else { 2 };
+            }
+            end += 1;
+        }
+        let count = (end - self.next) as usize;
+        let start = rtcp_write::begin(out, 15, 205);
+        out.extend_from_slice(&sender_ssrc.to_be_bytes());
+        out.extend_from_slice(&self.media_ssrc.to_be_bytes());
+        out.extend_from_slice(&(self.next as u16).to_be_bytes());
+        out.extend_from_slice(&(count as u16).to_be_bytes());
+        out.extend_from_slice(&(reference as u32).to_be_bytes()[1..]);
+        out.push(self.feedback_count);
+        self.feedback_count = self.feedback_count.wrapping_add(1);
+        // Status vectors of seven two-bit symbols.
+        for seven in statuses[..count].chunks(7) {
+            let mut chunk = 0b11u16 << 14;
+            for (at, status) in seven.iter().enumerate() {
+                chunk |= u16::from(*status) << (12 - 2 * at);
+            }
+            out.extend_from_slice(&chunk.to_be_bytes());
+        }
+        for delta in &deltas[..received] {
+            match u8::try_from(*delta) {
+                Ok(small) => out.push(small),
+                Err(_) => out.extend_from_slice(&delta.to_be_bytes()),
+            }
+        }
+        rtcp_write::finish(out, start);
+        self.next = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Reads feedback back: (sequence, arrival in 250 µs ticks if received).
+    fn read(mut bytes: &[u8]) -> Vec<(u16, Option<i64>)> {
+        let mut all = Vec::new();
+        while !bytes.is_empty() {
+            let length = 4 + 4 * usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
+            let packet = &bytes[..length];
+            bytes = &bytes[length..];
+            let base = u16::from_be_bytes([packet[12], packet[13]]);
+            let count = u16::from_be_bytes([packet[14], packet[15]]) as usize;
+            let reference = u32::from_be_bytes([0, packet[16], packet[17], packet[18]]);
+            let chunks = count.div_ceil(7);
+            let mut at = 20 + 2 * chunks;
+            let mut time = i64::from(reference) * 256;
+            for index in 0..count {
+                let c = 20 + 2 * (index / 7);
+                let chunk = u16::from_be_bytes([packet[c], packet[c + 1]]);
+                let status = chunk >> (12 - 2 * (index % 7)) & 3;
+                let seq = base.wrapping_add(index as u16);
+                match status {
+                    0 => all.push((seq, None)),
+                    1 => {
+                        time += i64::from(packet[at]);
+                        at += 1;
+                        all.push((seq, Some(time)));
+                    }
+                    _ => {
+                        time += i64::from(i16::from_be_bytes([packet[at], packet[at + 1]]));
+                        at += 2;
+                        all.push((seq, Some(time)));
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn every_packet_is_reported_once_with_its_time(
+            start: u16, steps in proptest::collection::vec((0u16..5, 0u64..300_000), 1..300),
+        ) {
+            let base = origin();
+            let mut recorder = Recorder::new(base);
+            let (mut seq, mut at) = (start, Duration::ZERO);
+            let mut sent = Vec::new();
+            for (gap, micros) in steps {
+                at += Duration::from_micros(micros);
+                recorder.record(base + at, seq, 7);
+                sent.push((seq, (at.as_micros() / 250) as i64));
+                seq = seq.wrapping_add(1 + gap);
+            }
+            let mut out = Vec::new();
+            recorder.write(base + at + INTERVAL, 1, &mut out);
+            let heard: Vec<(u16, i64)> = read(&out)
+                .into_iter()
+                .filter_map(|(seq, time)| time.map(|time| (seq, time - 256)))
+                .collect();
+            // What fell out of the window is not reported.
+            let kept = sent.len() - heard.len();
+            prop_assert_eq!(&sent[kept..], &heard[..]);
+            prop_assert!(kept == 0 || seq.wrapping_sub(start) as usize > WINDOW);
+            prop_assert!(recorder.due().is_none());
+        }
+    }
+
+    fn origin() -> Instant {
+        crate::testing::origin()
+    }
+}
