@@ -76,6 +76,12 @@ impl<S: Copy + PartialEq> Rewriter<S> {
         self.epochs[usize::from(self.epoch) % EPOCHS].as_ref()
     }
 
+    /// Makes everything sent so far unrepeatable: its packets could not be built the same again.
+    pub fn forget(&mut self) {
+        self.epochs = [None; EPOCHS];
+        self.step_count = 0;
+    }
+
     pub fn last_timestamp(&self) -> u32 {
         self.last_timestamp
     }

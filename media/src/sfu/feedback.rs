@@ -1,0 +1,113 @@
+//! RTCP that comes in: reports, NACKs and key frame requests.
+
+use std::time::Instant;
+
+use super::peer::PeerKey;
+use super::receive::Report;
+use crate::api::Tap;
+use crate::rtp::rtcp::{Item, parse};
+use crate::shard::{Egress, Shard, TapSink};
+use crate::transport::SrtpError;
+
+/// Requests taken from one compound packet; a sane one has fewer.
+const MAX_NACKS: usize = 1024;
+
+impl Shard {
+    pub(crate) fn on_rtcp(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        data: &mut [u8],
+        egress: &mut Egress,
+        tap: &mut dyn TapSink,
+    ) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let plain = match peer.transport.unprotect_rtcp(now, data) {
+            Ok(length) => &data[..length],
+            Err(SrtpError::Replayed) => return self.counters.drop_replayed += 1,
+            Err(_) => return self.counters.drop_authentication += 1,
+        };
+        let mut nacks = 0;
+        let whole = parse(plain, |item| match item {
+            Item::SenderReport { ssrc, ntp, rtp } => {
+                self.on_sender_report(key, ssrc, Report { ntp, rtp, at: now }, tap);
+            }
+            Item::Report(block) => {
+                let Some(peer) = self.peers.get_mut(key) else { return };
+                let Some(slot) = peer.slots.iter_mut().find(|slot| slot.ssrc == block.ssrc) else {
+                    return;
+                };
+                slot.known = true;
+                let sent = slot.last_report.filter(|(id, _)| *id == block.last_sr);
+                if let Some((_, sent)) = sent
+                    && let Some(rtt) = Shard::round_trip(now, sent, block.delay_since_last_sr)
+                {
+                    peer.measured(rtt);
+                }
+            }
+            Item::Nack { media_ssrc, entries } => {
+                let Some(slot) = self.slot_of(key, media_ssrc) else { return };
+                for sequence in entries.sequences() {
+                    nacks += 1;
+                    if nacks > MAX_NACKS {
+                        return;
+                    }
+                    self.counters.nacks_in += 1;
+                    self.resend(now, key, slot, sequence, egress);
+                }
+            }
+            Item::Pli { media_ssrc } | Item::Fir { media_ssrc } => {
+                self.counters.plis_in += 1;
+                self.on_picture_loss(key, media_ssrc);
+            }
+            Item::Bye { .. } => {}
+        });
+        if !whole {
+            self.counters.drop_malformed += 1;
+        }
+    }
+
+    fn slot_of(&self, key: PeerKey, ssrc: u32) -> Option<usize> {
+        self.peers.get(key)?.slots.iter().position(|slot| slot.ssrc == ssrc)
+    }
+
+    fn on_sender_report(
+        &mut self,
+        key: PeerKey,
+        ssrc: u32,
+        report: Report,
+        tap: &mut dyn TapSink,
+    ) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let Some(binding) = peer.bindings.iter().find(|b| b.ssrc == ssrc && !b.rtx) else { return };
+        let Some(track) = self.tracks.get_mut(binding.track) else { return };
+        track.layers[usize::from(binding.layer)].receiver.report = Some(report);
+        let captured = track.captured == Some(track.feed(binding.track, binding.layer));
+        if track.capturing && captured && track.enabled {
+            let Some(room) = self.rooms.get(track.room).map(|room| room.id) else { return };
+            let Report { ntp, rtp, .. } = report;
+            tap.tap(Tap::SenderReport { room, track: track.id, ssrc, ntp, rtp });
+        }
+    }
+
+    fn on_picture_loss(&mut self, key: PeerKey, ssrc: u32) {
+        let Some(index) = self.slot_of(key, ssrc) else { return };
+        let Some(slot) = self.peers.get(key).and_then(|peer| peer.slots.get(index)) else { return };
+        let Some(track_key) = slot.track else { return };
+        let Some(track) = self.tracks.get_mut(track_key).filter(|track| !track.is_audio()) else {
+            return;
+        };
+        // The layer that the subscriber sees; the best one if it waits for it.
+        let seen = slot
+            .rewriter
+            .current()
+            .map(|epoch| epoch.source)
+            .filter(|feed| slot.synced && feed.track == track_key)
+            .map_or(track.best, |feed| feed.layer);
+        if let Some(layer) = track.layers.get_mut(usize::from(seen)) {
+            layer.keyframe.want();
+        }
+        let publisher = track.peer;
+        self.touch(publisher);
+    }
+}

@@ -1,0 +1,278 @@
+//! From accepted packets to sealed copies: track by track, and subscriber by subscriber, so that
+//! the packets of one subscriber lie side by side and leave in few system calls.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::egress::{Outgoing, seal};
+use super::peer::Peer;
+use super::rewrite::full_input;
+use super::slot::Slot;
+use super::track::{Feed, Track};
+use super::work::{Carried, Scan, Work, level_frames, range};
+use crate::rtp::ext::{ExtKind, ExtWriter};
+use crate::rtp::packet::Header;
+use crate::rtp::{red, vp8};
+use crate::api::Codec;
+use crate::shard::{Datagram, Egress, Shard};
+
+impl Shard {
+    /// Sends each packet of `work` to all who watch its track.
+    pub(crate) fn forward(
+        &mut self,
+        now: Instant,
+        work: &mut [Work],
+        batch: &[Datagram<'_>],
+        egress: &mut Egress,
+    ) {
+        work.sort_unstable_by_key(|w| (w.track, w.order));
+        let mut from = 0;
+        while from < work.len() {
+            let key = work[from].track;
+            let same = work[from..].iter().take_while(|w| w.track == key).count();
+            let group = &mut work[from..from + same];
+            from += same;
+            let Some(track) = self.tracks.get_mut(key) else { continue };
+            if !track.is_audio() {
+                level_frames(group);
+            }
+            // Taken out for the loop: the track itself is changed by waiting subscribers.
+            let subscribers = std::mem::take(&mut track.subscribers);
+            for (peer, slot) in &subscribers {
+                let Some(peer) = self.peers.get_mut(*peer) else { continue };
+                self.counters.packets_forwarded +=
+                    to_subscriber(now, track, peer, usize::from(*slot), group, batch, egress);
+            }
+            track.subscribers = subscribers;
+        }
+    }
+}
+
+/// Forwards a group of packets of one track to one slot; returns how many went out.
+fn to_subscriber(
+    now: Instant,
+    track: &mut Track,
+    peer: &mut Peer,
+    slot: usize,
+    group: &[Work],
+    batch: &[Datagram<'_>],
+    egress: &mut Egress,
+) -> u64 {
+    let Peer { transport, slots, twcc_next, .. } = peer;
+    let (Some(dst), Some(tx)) = (transport.remote_addr(), transport.srtp_tx()) else { return 0 };
+    let Some(slot) = slots.get_mut(slot) else { return 0 };
+    let mut sent = 0;
+    for work in group {
+        let feed = track.feed(work.track, work.layer);
+        if !follow(now, track, slot, feed, work) {
+            continue;
+        }
+        if work.padding {
+            slot.rewriter.skip(work.seq);
+            continue;
+        }
+        let as_red = work.red && slot.types.red.is_some();
+        if work.recovered && slot.types.red.is_some() {
+            continue;
+        }
+        let Some(sequence) = slot.rewriter.pass(now, work.seq) else { continue };
+        let Some(epoch) = slot.rewriter.current().copied() else { continue };
+        let packet = &batch[work.datagram as usize].data[usize::from(work.offset)..];
+        let (payload_type, payload) = match slot.types.red {
+            Some(red) if as_red => (red, &packet[work.header.payload_range()]),
+            _ => (slot.types.media, &packet[range(work.primary)]),
+        };
+        let mut writer = ExtWriter::new();
+        let rtx = slot.has_rtx();
+        extensions(&mut writer, slot, &work.carried, packet, rtx.then_some((now, twcc_next)));
+        let timestamp = work.header.timestamp.wrapping_add(epoch.timestamp_offset);
+        let out = Outgoing {
+            payload_type,
+            marker: work.header.marker,
+            sequence,
+            timestamp,
+            ssrc: slot.ssrc,
+            extension: writer.finish(),
+            original: None,
+            pad: work.pad && rtx,
+        };
+        let patch = |payload: &mut [u8]| {
+            work.vp8.rewrite(payload, epoch.picture_offset, epoch.tl0_offset);
+        };
+        if !seal(egress, dst, tx, &out, payload, patch) {
+            continue;
+        }
+        sent += 1;
+        slot.packets = slot.packets.wrapping_add(1);
+        slot.octets = slot.octets.wrapping_add(payload.len() as u32);
+        let picture = work.vp8.picture_id.map(|id| id.value.wrapping_add(epoch.picture_offset));
+        let tl0 = work.vp8.tl0_pic_idx.map(|(_, value)| value.wrapping_add(epoch.tl0_offset));
+        slot.rewriter.note(now, timestamp, picture.map(|id| id & 0x7fff), tl0);
+    }
+    sent
+}
+
+/// Is this packet one for the slot? Begins an epoch when the slot has waited for it.
+#[inline]
+fn follow(now: Instant, track: &mut Track, slot: &mut Slot, feed: Feed, work: &Work) -> bool {
+    let current = slot.rewriter.current().map(|epoch| epoch.source);
+    if slot.synced && current == Some(feed) {
+        return true;
+    }
+    if work.padding || work.layer != track.best {
+        return false;
+    }
+    if !work.key {
+        track.want_key_frame();
+        return false;
+    }
+    let aligned = current
+        .filter(|old| slot.synced && old.track == feed.track)
+        .and_then(|old| align(track, slot, old, feed, work.header.timestamp));
+    slot.rewriter.switch(
+        now,
+        feed,
+        work.seq,
+        work.header.timestamp,
+        aligned,
+        track.codec.clock_rate(),
+        &work.vp8,
+    );
+    slot.synced = true;
+    true
+}
+
+/// The timestamp that a packet of layer `new` has on the outgoing clock of layer `old`, by the
+/// sender reports of both.
+fn align(track: &Track, slot: &Slot, old: Feed, new: Feed, timestamp: u32) -> Option<u32> {
+    let report = |feed: Feed| {
+        let layer = track.layers.get(usize::from(feed.layer))?;
+        layer.receiver.report.filter(|_| layer.generation == feed.generation)
+    };
+    let (from, to) = (report(new)?, report(old)?);
+    let rate = i128::from(track.codec.clock_rate());
+    let between = (i128::from(from.ntp) - i128::from(to.ntp)) * rate >> 32;
+    let on_old = to
+        .rtp
+        .wrapping_add(between as u32)
+        .wrapping_add(timestamp.wrapping_sub(from.rtp));
+    Some(on_old.wrapping_add(slot.rewriter.current()?.timestamp_offset))
+}
+
+/// Writes the extensions of an outgoing packet. `timing` is absent where a packet must be the
+/// same whenever it is sent.
+#[inline]
+fn extensions(
+    writer: &mut ExtWriter,
+    slot: &Slot,
+    carried: &Carried,
+    packet: &[u8],
+    timing: Option<(Instant, &mut u16)>,
+) {
+    let ids = &slot.ids;
+    if let Some(id) = ids.get(ExtKind::Mid).filter(|_| !slot.known || timing.is_none()) {
+        writer.push(id, slot.mid.as_bytes());
+    }
+    if let (Some(level), Some(id)) = (carried.level, ids.get(ExtKind::AudioLevel)) {
+        writer.push(id, &[level]);
+    }
+    if let (Some(turn), Some(id)) = (carried.orientation, ids.get(ExtKind::VideoOrientation)) {
+        writer.push(id, &[turn]);
+    }
+    if carried.capture_time.1 != 0
+        && let Some(id) = ids.get(ExtKind::AbsCaptureTime)
+    {
+        writer.push(id, &packet[range(carried.capture_time)]);
+    }
+    if carried.dependency.1 != 0
+        && let Some(id) = ids.get(ExtKind::DependencyDescriptor)
+    {
+        writer.push(id, &packet[range(carried.dependency)]);
+    }
+    if let Some((_, twcc)) = timing
+        && let Some(id) = ids.get(ExtKind::TransportCc)
+    {
+        writer.push(id, &twcc.to_be_bytes());
+        *twcc = twcc.wrapping_add(1);
+    }
+}
+
+impl Shard {
+    /// Answers a NACK of one sequence number of a slot. The retransmission is a packet of its own
+    /// on the RTX SSRC or, without one, the very same packet again.
+    pub(crate) fn resend(
+        &mut self,
+        now: Instant,
+        subscriber: super::peer::PeerKey,
+        slot_index: usize,
+        sequence: u16,
+        egress: &mut Egress,
+    ) {
+        let Some(peer) = self.peers.get_mut(subscriber) else { return };
+        let pause = peer.resend_pause();
+        let Some(slot) = peer.slots.get_mut(slot_index) else { return };
+        let Some((low, epoch)) = slot.rewriter.resend(now, sequence, pause) else { return };
+        let feed = epoch.source;
+        let Some(track) = self.tracks.get(feed.track).filter(|track| track.enabled) else { return };
+        let Some(layer) = track.layers.get(usize::from(feed.layer)) else { return };
+        if layer.generation != feed.generation {
+            return;
+        }
+        let input = full_input(layer.receiver.highest(), low);
+        let Some(packet) = layer.cache.get(now, input) else { return };
+        let Ok(header) = Header::parse(packet) else { return };
+        let Some(publisher) = self.peers.get(track.peer) else { return };
+        let carried = Scan::read(packet, &header, &publisher.kinds).carried;
+        let role = publisher.roles[usize::from(header.payload_type)];
+        let payload = &packet[header.payload_range()];
+        let Some(peer) = self.peers.get_mut(subscriber) else { return };
+        let Peer { transport, slots, twcc_next, .. } = peer;
+        let (Some(dst), Some(tx)) = (transport.remote_addr(), transport.srtp_tx()) else { return };
+        let slot = &mut slots[slot_index];
+        let Some(types) = slot.types_for(track) else { return };
+        let (media_type, payload) = match (role, types.red) {
+            (super::peer::Role::Red, Some(red)) => (red, payload),
+            (super::peer::Role::Red, None) => match red::Blocks::parse(payload) {
+                Some(blocks) => (types.media, &payload[blocks.primary()]),
+                None => return,
+            },
+            _ => (types.media, payload),
+        };
+        let mut writer = ExtWriter::new();
+        let timing = types.rtx.is_some().then_some((now, twcc_next));
+        extensions(&mut writer, slot, &carried, packet, timing);
+        let timestamp = header.timestamp.wrapping_add(epoch.timestamp_offset);
+        let original = slot.rewriter.extended(sequence);
+        let (payload_type, ssrc, out_sequence, prefix) = match types.rtx {
+            Some(rtx) => {
+                slot.rtx_seq += 1;
+                (rtx, slot.rtx_ssrc, slot.rtx_seq, Some(original as u16))
+            }
+            None => (media_type, slot.ssrc, original, None),
+        };
+        let out = Outgoing {
+            payload_type,
+            marker: header.marker,
+            sequence: out_sequence,
+            timestamp,
+            ssrc,
+            extension: writer.finish(),
+            original: prefix,
+            pad: false,
+        };
+        let descriptor = match track.codec {
+            Codec::Vp8 => vp8::Descriptor::parse(payload).unwrap_or_default(),
+            _ => vp8::Descriptor::default(),
+        };
+        let sealed = seal(egress, dst, tx, &out, payload, |payload| {
+            descriptor.rewrite(payload, epoch.picture_offset, epoch.tl0_offset);
+        });
+        self.counters.rtx_sent += u64::from(sealed);
+    }
+
+    /// Time of one round trip to a subscriber, from its report on one of our sender reports.
+    pub(crate) fn round_trip(now: Instant, sent: Instant, delay: u32) -> Option<Duration> {
+        let held = Duration::from_micros(u64::from(delay) * 1_000_000 / 65_536);
+        now.saturating_duration_since(sent).checked_sub(held)
+    }
+}

@@ -1,0 +1,127 @@
+//! A receive slot: one m-line on which a subscriber is sent whatever track it is assigned.
+
+use std::time::Instant;
+
+use super::rewrite::Rewriter;
+use super::track::{Feed, Track, TrackKey};
+use crate::api::Codec;
+use crate::rtp::ext::ExtIds;
+use crate::transport::{Negotiated, RtcpFeedback, RtpCodec};
+
+/// Sent packets remembered per slot: 1.5 s of 2.5 Mbit/s.
+const VIDEO_HISTORY: usize = 512;
+const AUDIO_HISTORY: usize = 128;
+
+/// Payload types of the track that a slot shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Types {
+    pub media: u8,
+    pub rtx: Option<u8>,
+    pub red: Option<u8>,
+}
+
+pub struct Slot {
+    pub mid: String,
+    pub audio: bool,
+    pub ssrc: u32,
+    pub rtx_ssrc: u32,
+    /// False while its m-line does not receive.
+    pub active: bool,
+    codecs: Vec<RtpCodec>,
+    red_pt: Option<u8>,
+    pub ids: ExtIds,
+    pub nack: bool,
+    pub track: Option<TrackKey>,
+    pub types: Types,
+    /// False when the next packet must begin a new epoch.
+    pub synced: bool,
+    pub rewriter: Rewriter<Feed>,
+    pub rtx_seq: u64,
+    pub packets: u32,
+    pub octets: u32,
+    /// Middle bits of the NTP time of our last sender report, and when it went out.
+    pub last_report: Option<(u32, Instant)>,
+    /// The receiver has reported on this SSRC: it knows it and needs no mid any more.
+    pub known: bool,
+}
+
+/// Random numbers that a slot begins with.
+pub struct SlotSeed {
+    pub ssrc: u32,
+    pub rtx_ssrc: u32,
+    pub sequence: u16,
+    pub rtx_sequence: u16,
+    pub timestamp: u32,
+}
+
+impl Slot {
+    pub fn new(now: Instant, mid: String, audio: bool, seed: &SlotSeed) -> Slot {
+        let history = if audio { AUDIO_HISTORY } else { VIDEO_HISTORY };
+        Slot {
+            mid,
+            audio,
+            ssrc: seed.ssrc,
+            rtx_ssrc: seed.rtx_ssrc,
+            active: true,
+            codecs: Vec::new(),
+            red_pt: None,
+            ids: ExtIds::default(),
+            nack: false,
+            track: None,
+            types: Types::default(),
+            synced: false,
+            rewriter: Rewriter::new(now, seed.sequence, seed.timestamp, history),
+            rtx_seq: u64::from(seed.rtx_sequence & 0x7fff),
+            packets: 0,
+            octets: 0,
+            last_report: None,
+            known: false,
+        }
+    }
+
+    pub fn negotiate(&mut self, negotiated: &Negotiated, ids: ExtIds) {
+        let same = self.codecs == negotiated.codecs
+            && self.red_pt == negotiated.red_pt
+            && self.ids == ids;
+        if !same {
+            self.rewriter.forget();
+            self.synced = false;
+        }
+        self.codecs.clone_from(&negotiated.codecs);
+        self.red_pt = negotiated.red_pt;
+        self.ids = ids;
+        self.nack = negotiated.codecs.iter().any(|c| c.rtcp_fb.contains(&RtcpFeedback::Nack));
+    }
+
+    /// Payload types for a track, if this slot's receiver can decode it.
+    pub fn types_for(&self, track: &Track) -> Option<Types> {
+        let same = |codec: &&RtpCodec| codec.codec == track.codec;
+        let exact = |codec: &&RtpCodec| match codec.codec {
+            Codec::H264 => h264_mode(&codec.fmtp) == h264_mode(&track.fmtp),
+            Codec::Vp9 => parameter(&codec.fmtp, "profile-id").unwrap_or("0")
+                == parameter(&track.fmtp, "profile-id").unwrap_or("0"),
+            _ => true,
+        };
+        let codec = self.codecs.iter().filter(same).find(exact)?;
+        Some(Types { media: codec.pt, rtx: codec.rtx_pt, red: self.red_pt })
+    }
+
+    /// Retransmissions travel on their own SSRC; otherwise a packet is sent again as it was, and
+    /// nothing in it may depend on when it is sent.
+    pub fn has_rtx(&self) -> bool {
+        self.types.rtx.is_some()
+    }
+}
+
+fn parameter<'a>(fmtp: &'a str, key: &str) -> Option<&'a str> {
+    fmtp.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim().eq_ignore_ascii_case(key).then_some(value.trim())
+    })
+}
+
+/// Packetization mode and profile, which must be equal; the level may differ (RFC 6184 §8.2.2).
+fn h264_mode(fmtp: &str) -> (&str, Option<&str>) {
+    let profile = parameter(fmtp, "profile-level-id").and_then(|id| id.get(..2));
+    (parameter(fmtp, "packetization-mode").unwrap_or("0"), profile)
+}

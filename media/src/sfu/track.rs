@@ -1,0 +1,182 @@
+//! A published track and its simulcast layers.
+
+use std::time::{Duration, Instant};
+
+use slotmap::new_key_type;
+
+use super::cache::{self, PacketCache};
+use super::keyframe::KeyframeRequest;
+use super::peer::PeerKey;
+use super::receive::Receiver;
+use super::room::RoomKey;
+use crate::api::{Codec, OwnerId, PeerId, Source, TrackId};
+
+new_key_type! { pub struct TrackKey; }
+
+/// Simulcast layers of one track.
+pub const MAX_LAYERS: usize = 3;
+/// A layer that sends nothing for this long has been switched off by its sender.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// One SSRC of a track as an origin of packets. A layer whose sender begins anew under another
+/// SSRC is another source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feed {
+    pub track: TrackKey,
+    pub layer: u8,
+    pub generation: u32,
+}
+
+pub struct Layer {
+    /// RTP stream id (RFC 8851); empty without simulcast.
+    pub rid: String,
+    /// 0 until seen or negotiated.
+    pub ssrc: u32,
+    pub generation: u32,
+    pub receiver: Receiver,
+    pub cache: PacketCache,
+    pub last_packet: Option<Instant>,
+    pub keyframe: KeyframeRequest,
+}
+
+impl Layer {
+    fn new(now: Instant, rid: String, audio: bool, nack: bool) -> Layer {
+        let clock_rate = if audio { 48_000 } else { 90_000 };
+        Layer {
+            rid,
+            ssrc: 0,
+            generation: 0,
+            receiver: Receiver::new(now, clock_rate, nack),
+            cache: PacketCache::new(if audio { cache::AUDIO } else { cache::VIDEO }),
+            last_packet: None,
+            keyframe: KeyframeRequest::default(),
+        }
+    }
+}
+
+pub struct Track {
+    pub id: TrackId,
+    pub room: RoomKey,
+    pub peer: PeerKey,
+    pub peer_id: PeerId,
+    pub owner: OwnerId,
+    pub source: Source,
+    /// Known once started.
+    pub codec: Codec,
+    /// Format parameters of the payload type in use, to find its equal at subscribers.
+    pub fmtp: String,
+    pub started: bool,
+    pub enabled: bool,
+    pub capturing: bool,
+    pub captured: Option<Feed>,
+    nack: bool,
+    /// Lowest quality first.
+    pub layers: Vec<Layer>,
+    /// The highest layer that is arriving.
+    pub best: u8,
+    pub subscribers: Vec<(PeerKey, u16)>,
+}
+
+/// What an offer says of a track.
+pub struct Publication<'a> {
+    pub source: Source,
+    pub rids: &'a [String],
+    pub nack: bool,
+}
+
+/// Where a rid stands among layers: Chromium and our client name them q, h, f.
+fn quality(rid: &str, index: usize) -> usize {
+    match rid {
+        "q" | "l" => 0,
+        "h" | "m" => 1,
+        "f" => 2,
+        _ => index,
+    }
+}
+
+impl Track {
+    pub fn new(
+        now: Instant,
+        id: TrackId,
+        (room, peer): (RoomKey, PeerKey),
+        (peer_id, owner): (PeerId, OwnerId),
+        publication: &Publication<'_>,
+    ) -> Track {
+        let audio = publication.source.is_audio();
+        let mut rids: Vec<String> = publication.rids.iter().take(MAX_LAYERS).cloned().collect();
+        let mut order: Vec<(usize, String)> =
+            rids.drain(..).enumerate().map(|(at, rid)| (quality(&rid, at), rid)).collect();
+        order.sort_by_key(|(quality, _)| *quality);
+        if order.is_empty() {
+            order.push((0, String::new()));
+        }
+        let layers =
+            order.into_iter().map(|(_, rid)| Layer::new(now, rid, audio, publication.nack));
+        Track {
+            id,
+            room,
+            peer,
+            peer_id,
+            owner,
+            source: publication.source,
+            codec: if audio { Codec::Opus } else { Codec::Vp8 },
+            fmtp: String::new(),
+            started: false,
+            enabled: true,
+            capturing: false,
+            captured: None,
+            nack: publication.nack,
+            layers: layers.collect(),
+            best: 0,
+            subscribers: Vec::new(),
+        }
+    }
+
+    pub fn is_audio(&self) -> bool {
+        self.source.is_audio()
+    }
+
+    pub fn feed(&self, key: TrackKey, layer: u8) -> Feed {
+        Feed { track: key, layer, generation: self.layers[usize::from(layer)].generation }
+    }
+
+    /// Gives a layer its SSRC; a new one for a layer that had another begins it anew.
+    pub fn bind(&mut self, now: Instant, layer: u8, ssrc: u32) {
+        let audio = self.is_audio();
+        let nack = self.nack;
+        let layer = &mut self.layers[usize::from(layer)];
+        if layer.ssrc != 0 && layer.ssrc != ssrc {
+            let next = Layer::new(now, std::mem::take(&mut layer.rid), audio, nack);
+            *layer = Layer { generation: layer.generation + 1, ..next };
+        }
+        layer.ssrc = ssrc;
+    }
+
+    /// Notes a packet of a layer; chooses the best one again. True when the choice changed.
+    #[inline]
+    pub fn arrived(&mut self, now: Instant, layer: u8) -> bool {
+        self.layers[usize::from(layer)].last_packet = Some(now);
+        if self.layers.len() == 1 {
+            return false;
+        }
+        let arriving = |layer: &Layer| {
+            layer.last_packet.is_some_and(|at| now.saturating_duration_since(at) < SILENT)
+        };
+        let best = self.layers.iter().rposition(arriving).unwrap_or(0) as u8;
+        let changed = best != self.best;
+        self.best = best;
+        changed
+    }
+
+    /// Is anybody waiting for pictures of this track?
+    pub fn is_watched(&self) -> bool {
+        !self.subscribers.is_empty() || self.capturing
+    }
+
+    /// Asks for a key frame of the best layer (video only).
+    pub fn want_key_frame(&mut self) {
+        if !self.is_audio() {
+            self.layers[usize::from(self.best)].keyframe.want();
+        }
+    }
+}
