@@ -4,11 +4,21 @@
 //! [`Egress`], clears it, and calls [`Shard::handle_timeout`] no later than
 //! [`Shard::next_timeout`]. After each call it drains [`Shard::poll_event`].
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source};
+use slotmap::SlotMap;
+
+use crate::api::{
+    Event, GoneReason, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source,
+};
+use crate::sfu::peer::{Peer, PeerKey};
+use crate::sfu::room::{Room, RoomKey};
+use crate::sfu::track::{Track, TrackKey};
+use crate::sfu::{Mark, Work};
 use crate::transport::DtlsIdentity;
 
 /// One received datagram; decrypted in place.
@@ -76,70 +86,164 @@ pub struct ShardConfig {
 
 /// Rooms, peers and tracks of one UDP port.
 pub struct Shard {
-    config: ShardConfig,
-    entropy: Box<dyn Entropy>,
-    counters: Counters,
+    pub(crate) config: ShardConfig,
+    pub(crate) entropy: Box<dyn Entropy>,
+    pub(crate) counters: Counters,
+    pub(crate) rooms: SlotMap<RoomKey, Room>,
+    pub(crate) room_ids: HashMap<RoomId, RoomKey>,
+    pub(crate) peers: SlotMap<PeerKey, Peer>,
+    pub(crate) peer_ids: HashMap<PeerId, PeerKey>,
+    /// By source address, once a check from there was authenticated.
+    pub(crate) addresses: HashMap<SocketAddr, PeerKey>,
+    pub(crate) ufrags: HashMap<String, PeerKey>,
+    pub(crate) tracks: SlotMap<TrackKey, Track>,
+    pub(crate) next_track: u64,
+    /// Deadlines; an entry counts only if it is its peer's `timer`.
+    pub(crate) timers: BinaryHeap<Reverse<(Instant, PeerKey)>>,
+    pub(crate) events: VecDeque<Event>,
+    /// Time of the latest call that told it.
+    pub(crate) now: Option<Instant>,
+    /// What waits for the next call that brings an egress or a sink.
+    pub(crate) touched: Vec<PeerKey>,
+    pub(crate) changed_maps: Vec<PeerKey>,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) farewells: Vec<(SocketAddr, Vec<u8>)>,
+    /// Buffers kept between calls, so that the packet path allocates nothing.
+    pub(crate) work: Vec<Work>,
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) rtcp: Vec<u8>,
+    pub(crate) nacks: Vec<u64>,
 }
 
 impl Shard {
-    pub fn new(config: ShardConfig, entropy: Box<dyn Entropy>) -> Shard {
-        Shard { config, entropy, counters: Counters::default() }
+    pub fn new(config: ShardConfig, mut entropy: Box<dyn Entropy>) -> Shard {
+        // Track ids name capture files: they must not repeat after a restart. 20 random bits
+        // above 32 counted ones stay exact in JSON.
+        let mut random = [0; 4];
+        entropy.fill(&mut random);
+        let next_track = u64::from(u32::from_be_bytes(random) >> 12) << 32;
+        Shard {
+            config,
+            entropy,
+            counters: Counters::default(),
+            rooms: SlotMap::with_key(),
+            room_ids: HashMap::new(),
+            peers: SlotMap::with_key(),
+            peer_ids: HashMap::new(),
+            addresses: HashMap::new(),
+            ufrags: HashMap::new(),
+            tracks: SlotMap::with_key(),
+            next_track,
+            timers: BinaryHeap::with_capacity(1024),
+            events: VecDeque::new(),
+            now: None,
+            touched: Vec::with_capacity(64),
+            changed_maps: Vec::new(),
+            marks: Vec::new(),
+            farewells: Vec::new(),
+            work: Vec::with_capacity(256),
+            scratch: Vec::with_capacity(2048),
+            rtcp: Vec::with_capacity(2048),
+            nacks: Vec::with_capacity(256),
+        }
     }
 
     /// Idempotent. A room over the limit is not opened: its offers are answered `NoSuchRoom`.
-    pub fn open_room(&mut self, _room: RoomId) {
-        let _ = (&self.config, &mut self.entropy);
+    pub fn open_room(&mut self, room: RoomId) {
+        self.add_room(room);
     }
 
     /// Ends all peers of the room.
-    pub fn close_room(&mut self, _now: Instant, _room: RoomId) {}
-
-    pub fn offer(
-        &mut self,
-        _now: Instant,
-        _request: OfferRequest,
-    ) -> Result<OfferAnswer, OfferError> {
-        Err(OfferError::NoSuchRoom)
+    pub fn close_room(&mut self, now: Instant, room: RoomId) {
+        self.now = Some(now);
+        self.drop_room(now, room);
     }
 
-    pub fn remove_peer(&mut self, _now: Instant, _room: RoomId, _peer: PeerId) {}
+    /// Answers an offer. The first of a peer creates it; one with a new DTLS identity replaces its
+    /// connection (a reloaded page).
+    ///
+    /// # Errors
+    /// See [`OfferError`]; a refused offer changes nothing.
+    pub fn offer(
+        &mut self,
+        now: Instant,
+        request: OfferRequest,
+    ) -> Result<OfferAnswer, OfferError> {
+        self.now = Some(now);
+        self.negotiate(now, &request)
+    }
+
+    pub fn remove_peer(&mut self, now: Instant, room: RoomId, peer: PeerId) {
+        self.now = Some(now);
+        if let Some(key) = self.peer_in(room, peer) {
+            self.drop_peer(now, key, Some(GoneReason::Removed));
+            self.tell_changed_maps();
+        }
+    }
 
     /// Server-enforced mute: while off, nothing of this source is forwarded or captured. Holds
     /// also for tracks that the peer publishes later.
     pub fn set_enabled(
         &mut self,
-        _now: Instant,
-        _room: RoomId,
-        _peer: PeerId,
-        _source: Source,
-        _on: bool,
+        now: Instant,
+        room: RoomId,
+        peer: PeerId,
+        source: Source,
+        on: bool,
     ) {
+        if let Some(key) = self.peer_in(room, peer) {
+            self.switch_source(now, key, source, on);
+        }
     }
 
     /// Starts or stops the capture of a room. Its `Tap`s are given out by the next
     /// [`Shard::handle_batch`] or [`Shard::handle_timeout`] ([`Shard::next_timeout`] is due then).
-    pub fn set_capture(&mut self, _room: RoomId, _on: bool) {}
-
-    /// False: the peer's tracks are not captured.
-    pub fn set_may_capture(&mut self, _peer: PeerId, _on: bool) {}
-
-    pub fn handle_batch(
-        &mut self,
-        _now: Instant,
-        _batch: &mut [Datagram<'_>],
-        _egress: &mut Egress,
-        _tap: &mut dyn TapSink,
-    ) {
+    pub fn set_capture(&mut self, room: RoomId, on: bool) {
+        if let Some(key) = self.room_ids.get(&room).copied() {
+            self.switch_capture(key, on);
+        }
     }
 
-    pub fn handle_timeout(&mut self, _now: Instant, _egress: &mut Egress, _tap: &mut dyn TapSink) {}
+    /// False: the peer's tracks are not captured.
+    pub fn set_may_capture(&mut self, peer: PeerId, on: bool) {
+        if let Some(key) = self.peer_by_id(peer) {
+            self.switch_may_capture(key, on);
+        }
+    }
 
+    /// Takes what one receive call returned; all of it arrived at `now`.
+    pub fn handle_batch(
+        &mut self,
+        now: Instant,
+        batch: &mut [Datagram<'_>],
+        egress: &mut Egress,
+        tap: &mut dyn TapSink,
+    ) {
+        self.now = Some(now);
+        self.mark_capture(tap);
+        self.ingest(now, batch, egress, tap);
+        self.mark_capture(tap);
+        self.settle(now, egress);
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant, egress: &mut Egress, tap: &mut dyn TapSink) {
+        self.now = Some(now);
+        self.run_timers(now, egress);
+        self.mark_capture(tap);
+    }
+
+    /// When [`Shard::handle_timeout`] is wanted; in the past when it is wanted at once.
     pub fn next_timeout(&self) -> Option<Instant> {
-        None
+        let waiting =
+            !(self.marks.is_empty() && self.farewells.is_empty() && self.touched.is_empty());
+        if waiting && self.now.is_some() {
+            return self.now;
+        }
+        self.timers.peek().map(|Reverse((at, _))| *at)
     }
 
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
     }
 
     pub fn counters(&self) -> &Counters {

@@ -29,7 +29,7 @@ pub struct Header {
     pub ssrc: u32,
     /// Profile of the header extension (0xBEDE one-byte, 0x100x two-byte form), 0 if there is none.
     pub extension_profile: u16,
-    extension: (u16, u16),
+    pub(crate) extension: (u16, u16),
     /// Length of the whole header: the payload begins here.
     pub header_len: u16,
     /// End of the payload: padding is cut off.

@@ -89,8 +89,8 @@ mod tests {
             for (seq, len) in lengths.iter().enumerate() {
                 let packet = fill(seq as u64, *len);
                 cache.insert(now, seq as u64, [&packet[..len / 2], &packet[len / 2..]]);
-                for back in 0..=seq {
-                    let expected = fill(back as u64, lengths[back]);
+                for (back, length) in lengths.iter().enumerate().take(seq + 1) {
+                    let expected = fill(back as u64, *length);
                     match cache.get(now, back as u64) {
                         Some(found) => prop_assert_eq!(found, &expected[..]),
                         // The last packet is always there.

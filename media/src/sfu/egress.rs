@@ -28,9 +28,8 @@ impl Egress {
         if let Some(run) = self.runs.last_mut() {
             let segment = usize::from(run.segment);
             let open = run.len % segment == 0 && run.start + run.len == start;
-            let fits = len <= segment
-                && run.len / segment < MAX_SEGMENTS
-                && run.len + len <= MAX_RUN;
+            let fits =
+                len <= segment && run.len / segment < MAX_SEGMENTS && run.len + len <= MAX_RUN;
             if open && fits && run.dst == dst {
                 run.len += len;
                 return;
@@ -74,8 +73,7 @@ pub fn seal(
         return false;
     }
     let mut head = [0u8; FIXED_HEADER];
-    head[0] =
-        0x80 | u8::from(out.pad) << 5 | u8::from(!out.extension.is_empty()) << 4;
+    head[0] = 0x80 | u8::from(out.pad) << 5 | u8::from(!out.extension.is_empty()) << 4;
     head[1] = u8::from(out.marker) << 7 | out.payload_type;
     head[2..4].copy_from_slice(&(out.sequence as u16).to_be_bytes());
     head[4..8].copy_from_slice(&out.timestamp.to_be_bytes());

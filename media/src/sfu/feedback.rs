@@ -71,13 +71,7 @@ impl Shard {
         self.peers.get(key)?.slots.iter().position(|slot| slot.ssrc == ssrc)
     }
 
-    fn on_sender_report(
-        &mut self,
-        key: PeerKey,
-        ssrc: u32,
-        report: Report,
-        tap: &mut dyn TapSink,
-    ) {
+    fn on_sender_report(&mut self, key: PeerKey, ssrc: u32, report: Report, tap: &mut dyn TapSink) {
         let Some(peer) = self.peers.get(key) else { return };
         let Some(binding) = peer.bindings.iter().find(|b| b.ssrc == ssrc && !b.rtx) else { return };
         let Some(track) = self.tracks.get_mut(binding.track) else { return };

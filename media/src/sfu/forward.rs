@@ -1,19 +1,18 @@
 //! From accepted packets to sealed copies: track by track, and subscriber by subscriber, so that
 //! the packets of one subscriber lie side by side and leave in few system calls.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::egress::{Outgoing, seal};
 use super::peer::Peer;
-use super::rewrite::full_input;
+use super::rewrite::{Start, full_input};
 use super::slot::Slot;
 use super::track::{Feed, Track};
 use super::work::{Carried, Scan, Work, level_frames, range};
+use crate::api::Codec;
 use crate::rtp::ext::{ExtKind, ExtWriter};
 use crate::rtp::packet::Header;
 use crate::rtp::{red, vp8};
-use crate::api::Codec;
 use crate::shard::{Datagram, Egress, Shard};
 
 impl Shard {
@@ -129,15 +128,14 @@ fn follow(now: Instant, track: &mut Track, slot: &mut Slot, feed: Feed, work: &W
     let aligned = current
         .filter(|old| slot.synced && old.track == feed.track)
         .and_then(|old| align(track, slot, old, feed, work.header.timestamp));
-    slot.rewriter.switch(
-        now,
-        feed,
-        work.seq,
-        work.header.timestamp,
+    let start = Start {
+        input: work.seq,
+        timestamp: work.header.timestamp,
         aligned,
-        track.codec.clock_rate(),
-        &work.vp8,
-    );
+        clock_rate: track.codec.clock_rate(),
+        descriptor: &work.vp8,
+    };
+    slot.rewriter.switch(now, feed, &start);
     slot.synced = true;
     true
 }
@@ -151,11 +149,8 @@ fn align(track: &Track, slot: &Slot, old: Feed, new: Feed, timestamp: u32) -> Op
     };
     let (from, to) = (report(new)?, report(old)?);
     let rate = i128::from(track.codec.clock_rate());
-    let between = (i128::from(from.ntp) - i128::from(to.ntp)) * rate >> 32;
-    let on_old = to
-        .rtp
-        .wrapping_add(between as u32)
-        .wrapping_add(timestamp.wrapping_sub(from.rtp));
+    let between = ((i128::from(from.ntp) - i128::from(to.ntp)) * rate) >> 32;
+    let on_old = to.rtp.wrapping_add(between as u32).wrapping_add(timestamp.wrapping_sub(from.rtp));
     Some(on_old.wrapping_add(slot.rewriter.current()?.timestamp_offset))
 }
 

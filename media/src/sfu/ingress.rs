@@ -388,8 +388,9 @@ impl Shard {
         track.codec = codec;
         if let Some(peer) = self.peers.get(track.peer) {
             let section = peer.sections.iter().find(|section| section.track == key);
-            let codec = section
-                .and_then(|section| section.negotiated.codecs.iter().find(|c| c.pt == payload_type));
+            let codec = section.and_then(|section| {
+                section.negotiated.codecs.iter().find(|c| c.pt == payload_type)
+            });
             track.fmtp = codec.map(|codec| codec.fmtp.clone()).unwrap_or_default();
         }
         let (room, peer, source, id) = (track.room, track.peer_id, track.source, track.id);
@@ -408,7 +409,8 @@ impl Shard {
 
 /// Notes what an SSRC carries, in place of the SSRC that carried it before. False: too many.
 pub fn bind(now: Instant, peer: &mut Peer, track: &mut Track, binding: Binding) -> bool {
-    let same = |b: &Binding| (b.track, b.layer, b.rtx) == (binding.track, binding.layer, binding.rtx);
+    let same =
+        |b: &Binding| (b.track, b.layer, b.rtx) == (binding.track, binding.layer, binding.rtx);
     peer.bindings.retain(|b| !same(b) && b.ssrc != binding.ssrc);
     if peer.bindings.len() >= MAX_BINDINGS {
         return false;

@@ -1,5 +1,30 @@
 //! Selective forwarding: what is published, who receives it, and how it is repaired.
+//!
+//! The way of a packet: [`ingress`](self) decrypts it, finds its track and notes it in
+//! [`receive`]; [`forward`](self) copies it for each subscriber, renumbered by [`rewrite`], and
+//! seals it. [`cache`] answers NACKs; what is asked of publishers and told to subscribers is
+//! written when timers fire. Offers and ends of things stand apart from the packet path.
+
+mod assign;
+mod control;
+mod egress;
+mod feedback;
+mod forward;
+mod ingress;
+mod offer;
+mod timers;
+mod work;
 
 pub mod cache;
+pub mod keyframe;
 pub mod receive;
 pub mod rewrite;
+pub mod speaker;
+
+pub(crate) mod peer;
+pub(crate) mod room;
+pub(crate) mod slot;
+pub(crate) mod track;
+
+pub(crate) use control::Mark;
+pub(crate) use work::Work;

@@ -34,6 +34,21 @@ pub struct Epoch<S> {
     pub tl0_offset: u8,
 }
 
+/// The packet at which an epoch begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// Its extended sequence number.
+    pub input: u64,
+    /// Its own timestamp.
+    pub timestamp: u32,
+    /// Its outgoing timestamp if the sources share a clock; otherwise the time since the last
+    /// packet is added.
+    pub aligned: Option<u32>,
+    /// Hz.
+    pub clock_rate: u32,
+    pub descriptor: &'a vp8::Descriptor,
+}
+
 pub struct Rewriter<S> {
     base: Instant,
     sent: Box<[Sent]>,
@@ -86,18 +101,9 @@ impl<S: Copy + PartialEq> Rewriter<S> {
         self.last_timestamp
     }
 
-    /// Begins an epoch at the packet `input`. `timestamp` is its own, `aligned` the outgoing one
-    /// if the sources share a clock; otherwise the time since the last packet is added.
-    pub fn switch(
-        &mut self,
-        now: Instant,
-        source: S,
-        input: u64,
-        timestamp: u32,
-        aligned: Option<u32>,
-        clock_rate: u32,
-        descriptor: &vp8::Descriptor,
-    ) {
+    /// Begins an epoch at a packet.
+    pub fn switch(&mut self, now: Instant, source: S, start: &Start<'_>) {
+        let Start { input, timestamp, aligned, clock_rate, descriptor } = *start;
         let elapsed = now.saturating_duration_since(self.last_at).min(Duration::from_secs(3600));
         let ticks = (elapsed.as_micros() as u64 * u64::from(clock_rate) / 1_000_000) as u32;
         let out = match aligned {
@@ -230,15 +236,19 @@ mod tests {
         }
     }
 
+    fn start(input: u64, timestamp: u32, descriptor: &vp8::Descriptor) -> Start<'_> {
+        Start { input, timestamp, aligned: None, clock_rate: 90_000, descriptor }
+    }
+
     #[test]
     fn a_switch_continues_time_and_pictures() {
         let t0 = crate::testing::origin();
         let mut slot = Rewriter::new(t0, 5, 1000, 64);
-        slot.switch(t0, 'a', 70_000, 500, None, 90_000, &picture(40, 9));
+        slot.switch(t0, 'a', &start(70_000, 500, &picture(40, 9)));
         assert_eq!(slot.pass(t0, 70_000), Some(6));
         slot.note(t0, 1001, Some(40), Some(9));
         let later = t0 + Duration::from_millis(100);
-        slot.switch(later, 'b', 66_000, 77, None, 90_000, &picture(0x7ffe, 1));
+        slot.switch(later, 'b', &start(66_000, 77, &picture(0x7ffe, 1)));
         let epoch = *slot.current().unwrap();
         assert_eq!(slot.pass(later, 66_000), Some(7));
         assert_eq!(77u32.wrapping_add(epoch.timestamp_offset), 1001 + 9000);
@@ -252,9 +262,9 @@ mod tests {
         let t0 = crate::testing::origin();
         let ms = Duration::from_millis;
         let mut slot = Rewriter::new(t0, 0, 0, 64);
-        slot.switch(t0, 'a', 65_636, 0, None, 90_000, &NONE);
+        slot.switch(t0, 'a', &start(65_636, 0, &NONE));
         slot.pass(t0, 65_636);
-        slot.switch(t0, 'b', 80_000, 0, None, 90_000, &NONE);
+        slot.switch(t0, 'b', &start(80_000, 0, &NONE));
         slot.pass(t0, 80_000);
         assert_eq!(slot.resend(t0 + ms(10), 1, ms(50)), None, "just sent");
         let (input, epoch) = slot.resend(t0 + ms(60), 1, ms(50)).unwrap();
@@ -290,7 +300,7 @@ mod tests {
             let mut slot = Rewriter::new(t0, first, 0, 512);
             let mut at = 100_000u64;
             let mut used = std::collections::HashSet::new();
-            slot.switch(t0, 0, at, 0, None, 90_000, &NONE);
+            slot.switch(t0, 0, &start(at, 0, &NONE));
             let mut last = slot.pass(t0, at).unwrap();
             used.insert(last);
             for step in steps {
@@ -307,7 +317,7 @@ mod tests {
                     Step::Late(back) => (slot.pass(t0, at - back), None),
                     Step::Switch(to) => {
                         at = (1 << 16) + to;
-                        slot.switch(t0, 1, at, 0, None, 90_000, &NONE);
+                        slot.switch(t0, 1, &start(at, 0, &NONE));
                         (slot.pass(t0, at), Some(last + 1))
                     }
                 };

@@ -80,9 +80,8 @@ impl Slot {
     }
 
     pub fn negotiate(&mut self, negotiated: &Negotiated, ids: ExtIds) {
-        let same = self.codecs == negotiated.codecs
-            && self.red_pt == negotiated.red_pt
-            && self.ids == ids;
+        let same =
+            self.codecs == negotiated.codecs && self.red_pt == negotiated.red_pt && self.ids == ids;
         if !same {
             self.rewriter.forget();
             self.synced = false;
@@ -98,8 +97,10 @@ impl Slot {
         let same = |codec: &&RtpCodec| codec.codec == track.codec;
         let exact = |codec: &&RtpCodec| match codec.codec {
             Codec::H264 => h264_mode(&codec.fmtp) == h264_mode(&track.fmtp),
-            Codec::Vp9 => parameter(&codec.fmtp, "profile-id").unwrap_or("0")
-                == parameter(&track.fmtp, "profile-id").unwrap_or("0"),
+            Codec::Vp9 => {
+                parameter(&codec.fmtp, "profile-id").unwrap_or("0")
+                    == parameter(&track.fmtp, "profile-id").unwrap_or("0")
+            }
             _ => true,
         };
         let codec = self.codecs.iter().filter(same).find(exact)?;
