@@ -4,9 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::canonical::{self, NotCanonical};
+use super::canonical::{self, MAX_SAFE_INTEGER, NotCanonical};
 use super::event::{Envelope, Header, NewEvent};
 
 /// SHA-256, written as 64 lower-case hex digits.
@@ -92,20 +91,30 @@ pub fn next_hash(prev: &Digest, canonical_event: &str) -> Digest {
     digest(&[&prev.0, canonical_event.as_bytes()])
 }
 
-/// Gives `event` its place after `prev`.
-pub fn link(seq: u64, prev: Digest, event: NewEvent) -> Result<Envelope, NotCanonical> {
-    let text = canonical_body(seq, &event)?;
-    let hash = next_hash(&prev, &text);
-    let NewEvent { at_us, mono_us, actor, event } = event;
-    Ok(Envelope { seq, at_us, mono_us, actor, event, prev_hash: prev, hash })
+/// An event in its place, with its canonical text for whoever stores it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linked {
+    pub envelope: Envelope,
+    /// Canonical JSON of `envelope.event`.
+    pub event_text: String,
 }
 
-fn canonical_body(seq: u64, event: &NewEvent) -> Result<String, NotCanonical> {
-    let mut body = Map::new();
-    body.insert("seq".into(), seq.into());
-    body.insert("at_us".into(), event.at_us.into());
-    body.insert("mono_us".into(), event.mono_us.into());
-    body.insert("actor".into(), event.actor.to_string().into());
-    body.insert("event".into(), canonical::value_of(&event.event)?);
-    canonical::text(&Value::Object(body))
+/// Gives `event` its place after `prev`.
+///
+/// # Errors
+/// [`NotCanonical::Number`] for a time or a number beyond ±(2^53−1).
+pub fn link(seq: u64, prev: Digest, event: NewEvent) -> Result<Linked, NotCanonical> {
+    let event_text = canonical::of(&event.event)?;
+    let NewEvent { at_us, mono_us, actor, event } = event;
+    let times_fit = [at_us, mono_us].iter().all(|t| t.unsigned_abs() <= MAX_SAFE_INTEGER);
+    if !times_fit || seq > MAX_SAFE_INTEGER {
+        return Err(NotCanonical::Number);
+    }
+    // Keys in canonical order; an actor is an id or a word and needs no escapes.
+    let body = format!(
+        r#"{{"actor":"{actor}","at_us":{at_us},"event":{event_text},"mono_us":{mono_us},"seq":{seq}}}"#
+    );
+    let hash = next_hash(&prev, &body);
+    let envelope = Envelope { seq, at_us, mono_us, actor, event, prev_hash: prev, hash };
+    Ok(Linked { envelope, event_text })
 }

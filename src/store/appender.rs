@@ -15,7 +15,7 @@ use super::db::Store;
 use super::error::StoreError;
 use super::journal::{self, Head};
 use crate::domain::SessionId;
-use crate::journal::chain::link;
+use crate::journal::chain::{Linked, link};
 use crate::journal::{
     Actor, Envelope, Event, HeadSigner, HeadStatement, NewEvent, SignPurpose, sign_head,
 };
@@ -115,9 +115,15 @@ struct Writer {
 }
 
 /// A call whose events have their places.
-struct Linked {
+struct Placed {
     call: Call,
-    envelopes: Vec<Envelope>,
+    events: Vec<Linked>,
+}
+
+impl Placed {
+    fn answer(self) {
+        self.call.answer(Ok(self.events.into_iter().map(|l| l.envelope).collect()));
+    }
 }
 
 impl Writer {
@@ -136,38 +142,41 @@ impl Writer {
 
     async fn write(&mut self, batch: Vec<Call>) {
         let mut heads = HashMap::new();
-        let mut linked = Vec::with_capacity(batch.len());
+        let mut placed = Vec::with_capacity(batch.len());
         for call in batch {
             match self.link(&call, &mut heads).await {
-                Ok(envelopes) => linked.push(Linked { call, envelopes }),
+                Ok(events) => placed.push(Placed { call, events }),
                 Err(e) => call.answer(Err(e)),
             }
         }
-        match self.commit(&linked, heads).await {
-            Ok(()) => linked.into_iter().for_each(|l| l.call.answer(Ok(l.envelopes))),
-            Err(e) if linked.len() == 1 || is_outage(&e) => {
+        match self.commit(&placed, heads).await {
+            Ok(()) => placed.into_iter().for_each(Placed::answer),
+            Err(e) if placed.len() == 1 || is_outage(&e) => {
                 let text = e.to_string();
                 let mut first = Some(e);
-                for l in linked {
+                for p in placed {
                     let e = first.take().unwrap_or_else(|| StoreError::Unavailable(text.clone()));
-                    l.call.answer(Err(e));
+                    p.call.answer(Err(e));
                 }
             }
             // One call spoils the transaction of the others: each alone, so only that one fails.
             Err(_) => {
-                for l in linked {
-                    let mut heads = HashMap::new();
-                    let done = match self.link(&l.call, &mut heads).await {
-                        Ok(envelopes) => {
-                            let alone = Linked { call: l.call, envelopes };
-                            let result = self.commit(std::slice::from_ref(&alone), heads).await;
-                            (alone.call, result.map(|()| alone.envelopes))
-                        }
-                        Err(e) => (l.call, Err(e)),
-                    };
-                    done.0.answer(done.1);
+                for p in placed {
+                    self.write_alone(p.call).await;
                 }
             }
+        }
+    }
+
+    async fn write_alone(&mut self, call: Call) {
+        let mut heads = HashMap::new();
+        let placed = match self.link(&call, &mut heads).await {
+            Ok(events) => Placed { call, events },
+            Err(e) => return call.answer(Err(e)),
+        };
+        match self.commit(std::slice::from_ref(&placed), heads).await {
+            Ok(()) => placed.answer(),
+            Err(e) => placed.call.answer(Err(e)),
         }
     }
 
@@ -176,7 +185,7 @@ impl Writer {
         &mut self,
         call: &Call,
         heads: &mut HashMap<SessionId, Head>,
-    ) -> Result<Vec<Envelope>, StoreError> {
+    ) -> Result<Vec<Linked>, StoreError> {
         let mut head = match heads.get(&call.session).or_else(|| self.heads.get(&call.session)) {
             Some(head) => *head,
             None => self.store.journal().head(call.session).await?,
@@ -199,24 +208,27 @@ impl Writer {
                 }]
             }
         };
-        let mut envelopes = Vec::with_capacity(events.len());
+        let mut placed = Vec::with_capacity(events.len());
         for event in events {
-            let envelope = link(head.seq + 1, head.hash, event)
+            let linked = link(head.seq + 1, head.hash, event)
                 .map_err(|e| StoreError::Invalid(e.to_string()))?;
-            head = Head { seq: envelope.seq, hash: envelope.hash };
-            envelopes.push(envelope);
+            head = Head { seq: linked.envelope.seq, hash: linked.envelope.hash };
+            placed.push(linked);
         }
         heads.insert(call.session, head);
-        Ok(envelopes)
+        Ok(placed)
     }
 
     async fn commit(
         &mut self,
-        linked: &[Linked],
+        placed: &[Placed],
         heads: HashMap<SessionId, Head>,
     ) -> Result<(), StoreError> {
         let rows: Vec<_> =
-            linked.iter().flat_map(|l| l.envelopes.iter().map(|e| (l.call.session, e))).collect();
+            placed.iter().flat_map(|p| p.events.iter().map(|e| (p.call.session, e))).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
         let done = async {
             let mut tx = self.store.begin().await?;
             journal::insert(&mut tx, &rows).await?;

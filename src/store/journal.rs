@@ -7,7 +7,7 @@ use super::db::{Row, Store, Tx, Value, args};
 use super::error::StoreError;
 use crate::auth::InstallationKey;
 use crate::domain::{AttendanceReport, SessionId};
-use crate::journal::canonical;
+use crate::journal::chain::Linked;
 use crate::journal::verify::{event_line_of_row, trailer_line};
 use crate::journal::{
     AttendanceFold, Digest, Envelope, HeadSigner, Header, Tampered, Verified, Verifier,
@@ -219,7 +219,7 @@ impl Journal<'_> {
 }
 
 /// Adds rows in the order given; the caller has linked them.
-pub(super) async fn insert(tx: &mut Tx, rows: &[(SessionId, &Envelope)]) -> Result<(), StoreError> {
+pub(super) async fn insert(tx: &mut Tx, rows: &[(SessionId, &Linked)]) -> Result<(), StoreError> {
     for chunk in rows.chunks(INSERT_ROWS) {
         if chunk.len() == INSERT_ROWS {
             // One statement for many rows: on PostgreSQL a row is a round trip.
@@ -249,12 +249,20 @@ fn insert_sql(rows: usize) -> String {
     )
 }
 
-fn values(rows: &[(SessionId, &Envelope)]) -> Result<Vec<Value>, StoreError> {
+fn values(rows: &[(SessionId, &Linked)]) -> Result<Vec<Value>, StoreError> {
     let mut out = Vec::with_capacity(rows.len() * WIDTH);
-    for (session, e) in rows {
-        let event = canonical::of(&e.event).map_err(|e| StoreError::Invalid(e.to_string()))?;
+    for (session, Linked { envelope: e, event_text }) in rows {
         let seq = i64::try_from(e.seq).map_err(|_| StoreError::Invalid("seq".into()))?;
-        out.extend(args![*session, seq, e.at_us, e.mono_us, e.actor, event, e.prev_hash, e.hash]);
+        out.extend(args![
+            *session,
+            seq,
+            e.at_us,
+            e.mono_us,
+            e.actor,
+            event_text,
+            e.prev_hash,
+            e.hash
+        ]);
     }
     Ok(out)
 }

@@ -128,7 +128,7 @@ pub fn chain(header: &Header, events: Vec<NewEvent>) -> Vec<Envelope> {
     let mut prev = header_hash(header).unwrap();
     let mut out = Vec::new();
     for event in events {
-        let envelope = link(out.len() as u64 + 1, prev, event).unwrap();
+        let envelope = link(out.len() as u64 + 1, prev, event).unwrap().envelope;
         prev = envelope.hash;
         out.push(envelope);
     }
