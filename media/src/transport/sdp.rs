@@ -75,6 +75,9 @@ pub enum Direction {
 }
 
 impl Direction {
+    pub(super) const ALL: [Direction; 4] =
+        [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
+
     pub fn sends(self) -> bool {
         matches!(self, Direction::SendRecv | Direction::SendOnly)
     }
@@ -181,6 +184,8 @@ pub struct ExtMap {
     pub id: u8,
     /// One of the constants in [`ext`].
     pub uri: &'static str,
+    /// As offered; the answer says the reverse (RFC 8285 section 6).
+    pub direction: Direction,
 }
 
 /// An SSRC that the offerer announces.

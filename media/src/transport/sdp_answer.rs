@@ -166,7 +166,13 @@ fn write_answer(
                 }
                 write_formats(out, negotiated)?;
                 for e in &negotiated.extmaps {
-                    write!(out, "a=extmap:{} {}\r\n", e.id, e.uri)?;
+                    match e.direction {
+                        Direction::SendRecv => write!(out, "a=extmap:{} {}\r\n", e.id, e.uri)?,
+                        offered => {
+                            let ours = offered.reversed().name();
+                            write!(out, "a=extmap:{}/{ours} {}\r\n", e.id, e.uri)?;
+                        }
+                    }
                 }
                 if direction.receives() && !negotiated.rids.is_empty() {
                     for rid in &negotiated.rids {

@@ -60,12 +60,16 @@ pub fn parse_offer(text: &str) -> Result<Offer, SdpError> {
         return Err(SdpError::DuplicateMid);
     }
     let transport = transport(&session, &media, &bundle)?;
+    // Chromium says it for the session, Firefox for each section.
+    let mixed = |attributes: &[Attribute]| has(attributes, "extmap-allow-mixed");
+    let allow_mixed = mixed(&session.attributes)
+        || session.media_descriptions.iter().any(|m| mixed(&m.attributes));
     Ok(Offer {
         ice: transport.ice,
         fingerprint: transport.fingerprint,
         setup: transport.setup,
         bundle,
-        extmap_allow_mixed: has(&session.attributes, "extmap-allow-mixed"),
+        extmap_allow_mixed: allow_mixed,
         media,
     })
 }
@@ -211,13 +215,7 @@ fn parse_media(
 }
 
 fn direction(attributes: &[Attribute]) -> Option<Direction> {
-    attributes.iter().find_map(|a| match a.key.as_str() {
-        "sendrecv" => Some(Direction::SendRecv),
-        "sendonly" => Some(Direction::SendOnly),
-        "recvonly" => Some(Direction::RecvOnly),
-        "inactive" => Some(Direction::Inactive),
-        _ => None,
-    })
+    attributes.iter().find_map(|a| Direction::ALL.into_iter().find(|d| d.name() == a.key))
 }
 
 /// `a=extmap:ID[/direction] URI` (RFC 8285 section 8); the first use of an id counts.
@@ -226,11 +224,15 @@ fn extmaps(attributes: &[Attribute]) -> Vec<ExtMap> {
     for text in values(attributes, "extmap") {
         let mut words = text.split_whitespace();
         let (Some(id), Some(uri)) = (words.next(), words.next()) else { continue };
-        let id = id.split('/').next().and_then(|id| id.parse::<u8>().ok());
-        let Some(id) = id.filter(|id| *id != 0 && *id != 15) else { continue };
+        let (id, direction) = id.split_once('/').unwrap_or((id, "sendrecv"));
+        let Some(direction) = Direction::ALL.into_iter().find(|d| d.name() == direction) else {
+            continue;
+        };
+        let id = id.parse::<u8>().ok().filter(|id| *id != 0 && *id != 15);
+        let Some(id) = id else { continue };
         let Some(uri) = ext::ALL.into_iter().find(|known| *known == uri) else { continue };
         if !out.iter().any(|e| e.id == id || e.uri == uri) {
-            out.push(ExtMap { id, uri });
+            out.push(ExtMap { id, uri, direction });
         }
     }
     out
