@@ -312,3 +312,104 @@ fn spawn(
 ) -> Result<thread::JoinHandle<()>, StartError> {
     thread::Builder::new().name(name).spawn(work).map_err(StartError::Thread)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use media::api::OwnerId;
+    use media::shard::Entropy;
+
+    use super::*;
+
+    const ROOM: RoomId = RoomId(1);
+    const OTHER: RoomId = RoomId(2);
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// Fails once, in the middle of an offer.
+    struct Faulty(Arc<AtomicBool>);
+
+    impl Entropy for Faulty {
+        fn fill(&mut self, out: &mut [u8]) {
+            assert!(!self.0.swap(false, Relaxed), "the bug");
+            SystemEntropy.fill(out);
+        }
+    }
+
+    fn offer(room: RoomId) -> OfferRequest {
+        let fingerprint = ["AB"; 32].join(":");
+        let sdp = [
+            "v=0",
+            "o=- 1 1 IN IP4 127.0.0.1",
+            "s=-",
+            "t=0 0",
+            "a=group:BUNDLE 0",
+            "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+            "c=IN IP4 0.0.0.0",
+            "a=mid:0",
+            "a=recvonly",
+            "a=rtcp-mux",
+            "a=ice-ufrag:abcd",
+            "a=ice-pwd:abcdefghijklmnopqrstuvwx",
+            "a=setup:actpass",
+            &format!("a=fingerprint:sha-256 {fingerprint}"),
+            "a=rtpmap:111 opus/48000/2",
+            "",
+        ]
+        .join("\r\n");
+        OfferRequest {
+            room,
+            peer: PeerId(5),
+            owner: OwnerId(5),
+            sdp,
+            publications: Vec::new(),
+            may_publish: false,
+            may_capture: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_the_rooms_of_its_shard_and_the_shard_goes_on() {
+        let fault = Arc::new(AtomicBool::new(false));
+        let config = MediaConfig::new(
+            vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            vec![[127, 0, 0, 1].into()],
+        );
+        let flag = Arc::clone(&fault);
+        let entropy: MakeEntropy = Arc::new(move || Box::new(Faulty(Arc::clone(&flag))));
+        let media = Media::start_with(config, entropy, Box::new(Disk)).unwrap();
+        let mut events = media.open_room(ROOM).await.unwrap();
+        let mut other = media.open_room(OTHER).await.unwrap();
+
+        fault.store(true, Relaxed);
+        assert_eq!(media.offer(offer(ROOM)).await, Err(OfferError::Overloaded));
+        for (room, events) in [(ROOM, &mut events), (OTHER, &mut other)] {
+            let told = tokio::time::timeout(SOON, events.recv()).await.unwrap();
+            assert_eq!(told, Some(Event::RoomFailed { room }));
+            assert_eq!(tokio::time::timeout(SOON, events.recv()).await.unwrap(), None);
+        }
+        assert_eq!(media.stats().shards[0].io.panics, 1);
+
+        let _events = media.open_room(ROOM).await.unwrap();
+        let answer = media.offer(offer(ROOM)).await.unwrap();
+        assert!(answer.sdp.contains("a=candidate:"));
+        media.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn rooms_keep_to_their_shard_and_all_shards_are_used() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = MediaConfig::new(vec![address; 4], vec![[127, 0, 0, 1].into()]);
+        let media = Media::start(config).unwrap();
+        let mut events = Vec::new();
+        // As UUIDv7 are: made one after the other, they differ in few places.
+        for room in 0..64u128 {
+            let id = RoomId((0x0190_0000_0000_7000 << 64) | (room << 70) | room);
+            events.push(media.open_room(id).await.unwrap());
+        }
+        let rooms: Vec<u64> = media.stats().shards.iter().map(|shard| shard.io.rooms).collect();
+        assert_eq!(rooms.iter().sum::<u64>(), 64);
+        assert!(rooms.iter().all(|&rooms| rooms >= 4), "{rooms:?}");
+        media.shutdown().await;
+    }
+}

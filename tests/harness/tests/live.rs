@@ -1,0 +1,8 @@
+//! The media server on real sockets, spoken to by clients that share no code with it.
+
+mod live {
+    pub mod capture;
+    pub mod faults;
+    pub mod meeting;
+    pub mod rig;
+}
