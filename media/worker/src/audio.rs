@@ -41,6 +41,8 @@ struct Voice {
     /// Decoded and not yet mixed; the first is at `queue_at`.
     queue: VecDeque<[f32; 2]>,
     queue_at: i64,
+    /// Decoded and far behind the queue: an hour of silence is not kept in memory.
+    later: Option<(i64, Vec<[f32; 2]>)>,
 }
 
 struct Opened {
@@ -77,6 +79,7 @@ impl Mixer {
             over: false,
             queue: VecDeque::new(),
             queue_at: NOWHERE,
+            later: None,
         });
         Mixer { voices: voices.collect(), origin_us, at: 0 }
     }
@@ -104,7 +107,7 @@ impl Mixer {
                 mixed.energies.push((voice.owner, energy / BLOCK as f32));
             }
         }
-        self.voices.retain(|voice| !voice.over || !voice.queue.is_empty());
+        self.voices.retain(Voice::goes_on);
         mixed.left.iter_mut().chain(&mut mixed.right).for_each(|s| *s = limit(*s));
         Ok(mixed)
     }
@@ -122,8 +125,15 @@ fn limit(sample: f32) -> f32 {
 }
 
 impl Voice {
+    fn goes_on(&self) -> bool {
+        !self.over || !self.queue.is_empty() || self.later.is_some()
+    }
+
     /// Decodes until the queue reaches `to` or the track is over.
     fn fill(&mut self, to: i64, origin_us: i64) -> Result<(), WorkerError> {
+        if let Some((at, samples)) = self.later.take_if(|(at, _)| *at < to) {
+            self.append(at, samples);
+        }
         if self.over || sample_at(self.start_us, origin_us) >= to {
             return Ok(());
         }
@@ -135,7 +145,7 @@ impl Voice {
             self.opened = Some(Opened::open(&self.path)?);
         }
         let Some(mut opened) = self.opened.take() else { return Ok(()) };
-        while self.queue_at + (self.queue.len() as i64) < to {
+        while self.later.is_none() && self.queue_at + (self.queue.len() as i64) < to {
             let mut packet = ffmpeg::Packet::empty();
             match packet.read(&mut opened.input) {
                 Ok(()) => {}
@@ -167,8 +177,19 @@ impl Voice {
         Ok(())
     }
 
-    /// Appends decoded samples at their place.
+    /// Puts decoded samples where they belong, or aside when that is far ahead.
     fn place(&mut self, at: i64, samples: Vec<[f32; 2]>) {
+        let end = self.queue_at + self.queue.len() as i64;
+        match &mut self.later {
+            Some((_, waiting)) => waiting.extend(samples),
+            None if self.queue_at > NOWHERE && at - end > BLOCK as i64 => {
+                self.later = Some((at, samples));
+            }
+            None => self.append(at, samples),
+        }
+    }
+
+    fn append(&mut self, at: i64, samples: Vec<[f32; 2]>) {
         if self.queue.is_empty() && at > self.queue_at {
             self.queue_at = at;
         }
@@ -268,6 +289,7 @@ mod tests {
             over: false,
             queue: VecDeque::new(),
             queue_at: NOWHERE,
+            later: None,
         }
     }
 
@@ -276,18 +298,36 @@ mod tests {
         let mut v = voice();
         v.place(-480, vec![[0.5; 2]; 960]);
         v.place(480, vec![[0.6; 2]; 960]);
-        // 100 samples early: creep, let be. 5000 late: a hole.
+        // 100 samples early: creep, let be. 4000 late: a hole.
         v.place(1340, vec![[0.7; 2]; 960]);
-        v.place(7400, vec![[0.8; 2]; 960]);
+        v.place(6400, vec![[0.8; 2]; 960]);
         let mut out = vec![0.0; 9_600];
         v.drain(0, 4_800, |at, s| out[at] = s[0]);
         v.drain(4_800, 9_600, |at, s| out[4_800 + at] = s[0]);
         let runs: Vec<(f32, usize)> =
             out.chunk_by(|a, b| a == b).map(|c| (c[0], c.len())).collect();
-        let late = 9_600 - 7_400 - 960;
+        let late = 9_600 - 6_400 - 960;
         assert_eq!(
             runs,
-            [(0.5, 480), (0.6, 960), (0.7, 960), (0.0, 5_000), (0.8, 960), (0.0, late)]
+            [(0.5, 480), (0.6, 960), (0.7, 960), (0.0, 4_000), (0.8, 960), (0.0, late)]
         );
+    }
+
+    #[test]
+    fn an_hour_of_silence_is_waited_out_not_stored() {
+        let mut v = voice();
+        v.place(0, vec![[0.5; 2]; 960]);
+        let hour = 3_600 * RATE;
+        v.place(hour + 100, vec![[0.6; 2]; 960]);
+        assert!(v.queue.len() == 960 && v.goes_on());
+        v.drain(0, 4_800, |_, _| ());
+        v.drain(4_800, hour, |_, _| panic!("silence"));
+        let mut heard = Vec::new();
+        v.over = true;
+        let _ = v.fill(hour + 4_800, 0);
+        v.drain(hour, hour + 4_800, |at, s| heard.push((at, s[0])));
+        let loud: Vec<usize> = heard.iter().filter(|(_, s)| *s > 0.5).map(|(at, _)| *at).collect();
+        assert_eq!((loud.first(), loud.len()), (Some(&100), 960));
+        assert!(!v.goes_on());
     }
 }

@@ -25,6 +25,7 @@ pub struct Frame {
 }
 
 struct Held {
+    arrived_us: i64,
     marker: bool,
     rtp: i64,
     payload: Vec<u8>,
@@ -99,7 +100,8 @@ impl<'a> Frames<'a> {
                 }
                 let seq = self.seqs.unwrap(u32::from(header.sequence));
                 let payload = packet[header.payload_range()].to_vec();
-                self.reorder.push(seq, Held { marker: header.marker, rtp, payload });
+                let arrived_us = stamped.at_us as i64;
+                self.reorder.push(seq, Held { arrived_us, marker: header.marker, rtp, payload });
                 self.drain(out);
             }
             Record::LayerSwitch { ssrc } => {
@@ -149,7 +151,11 @@ impl<'a> Frames<'a> {
         let Some(ssrc) = self.current else { return };
         while let Some(step) = self.reorder.pop() {
             let track = self.track;
-            let at = |rtp| track.time_of(ssrc, rtp);
+            let arrived_us = match &step {
+                Step::Packet { item, .. } => item.arrived_us,
+                Step::Lost(_) => 0,
+            };
+            let at = |rtp| Some(credible(track.time_of(ssrc, rtp)?, arrived_us));
             match (step, &mut self.assembly) {
                 (Step::Lost(n), Assembly::Video(video)) => {
                     self.lost += n;
@@ -165,6 +171,13 @@ impl<'a> Frames<'a> {
             }
         }
     }
+}
+
+/// Nothing arrives before it was captured or long after; a sender whose time stamps say otherwise
+/// must not stretch the recording.
+fn credible(at_us: i64, arrived_us: i64) -> i64 {
+    let span = arrived_us - 10_000_000..=arrived_us + 1_000_000;
+    if span.contains(&at_us) { at_us } else { arrived_us }
 }
 
 impl Video {

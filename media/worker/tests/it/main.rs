@@ -3,7 +3,7 @@
 mod stage;
 mod watch;
 
-use media::api::Source;
+use media::api::{Codec, Source};
 use media_worker::{Chapter, ErrorCode, Gap, Line};
 use stage::{BLUE, CALM, GREEN, Network, RED, Track, WHITE, YELLOW, Yuv, tone};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -267,6 +267,50 @@ fn after_a_loss_nobody_repaired_the_picture_freezes_until_a_key_frame() {
     let file = track.file.to_str().expect("path");
     let (_, complaints) = tool("ffmpeg", &["-v", "warning", "-i", file, "-f", "null", "-"]);
     assert_eq!(complaints, "");
+}
+
+#[test]
+fn other_codecs_are_recorded_too() {
+    let place = Place::new("codecs");
+    let capture = place.dir("capture");
+    let camera = |id, owner| Track {
+        network: rough(30_000),
+        ..track(id, owner, Source::Camera, 0, 3_000_000)
+    };
+    let change = |us: u64| if us < 1_500_000 { (320, 180) } else { CAMERA };
+    camera(1, A).film_as(Codec::H264, &capture, |us| (change(us), RED));
+    camera(2, B).film_as(Codec::Vp9, &capture, |us| (change(us), GREEN));
+    let job = place.job(0, 2_800_000, &[(A, "王书记"), (B, "李同志")]);
+    run(&job);
+    let film = Film::open(&job.out_dir.join("recording.mp4"));
+    for at in [0.5, 2.5] {
+        film.shows(at, 0.37, 0.6, RED);
+        film.shows(at, 0.87, 0.28, GREEN);
+    }
+}
+
+#[test]
+fn someone_seen_only_later_is_taken_up_at_a_key_frame() {
+    let place = Place::new("later");
+    let capture = place.dir("capture");
+    // Five cameras, four places: the last to come is first seen when its owner speaks at 5 s.
+    for owner in 1..=5u128 {
+        let colour = |us| if owner == 5 && us >= 4_500_000 { BLUE } else { RED };
+        track(owner as u64, owner, Source::Camera, owner as u64 * 100_000, 8_000_000)
+            .film(&capture, |us| (CAMERA, colour(us)));
+    }
+    let mic = |id, owner| track(id, owner, Source::Microphone, 0, 8_000_000);
+    mic(11, 1).speak(&capture, |s| tone(440.0, s, s < 5.0));
+    mic(15, 5).speak(&capture, |s| tone(620.0, s, s >= 5.0));
+    let job = place.job(0, 8_000_000, &[]);
+    run(&job);
+    let film = Film::open(&job.out_dir.join("recording.mp4"));
+    film.shows(4.8, 0.37, 0.7, RED);
+    for place in [0.25, 0.5, 0.75] {
+        film.shows(4.8, 0.87, place + 0.05, RED);
+    }
+    film.shows(5.4, 0.37, 0.7, BLUE);
+    film.shows(7.5, 0.37, 0.7, BLUE);
 }
 
 #[test]

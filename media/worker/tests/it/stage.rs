@@ -85,12 +85,21 @@ impl Track {
 
     /// Films `picture` (told the session time; gives size and colour) at 25 pictures a second.
     pub fn film(&self, capture: &Path, picture: impl Fn(u64) -> ((u32, u32), Yuv)) {
+        self.film_as(Codec::Vp8, capture, picture);
+    }
+
+    pub fn film_as(
+        &self,
+        codec: Codec,
+        capture: &Path,
+        picture: impl Fn(u64) -> ((u32, u32), Yuv),
+    ) {
         let mut packets = Vec::new();
         let mut camera: Option<((u32, u32), ffmpeg::encoder::Video)> = None;
         for (n, us) in (self.from_us..self.to_us).step_by(40_000).enumerate() {
             let (size, colour) = picture(us);
             if camera.as_ref().is_none_or(|(s, _)| *s != size) {
-                camera = Some((size, vp8_encoder(size)));
+                camera = Some((size, video_encoder(codec, size)));
             }
             let Some((_, encoder)) = &mut camera else { continue };
             let mut frame = ffmpeg::frame::Video::new(Pixel::YUV420P, size.0, size.1);
@@ -104,22 +113,18 @@ impl Track {
             encoder.send_frame(&frame).expect("encode a picture");
             let mut encoded = ffmpeg::Packet::empty();
             encoder.receive_packet(&mut encoded).expect("an encoded picture");
-            self.packetise_vp8(encoded.data().expect("data"), n, us, &mut packets);
-        }
-        self.send(capture, packets, Codec::Vp8);
-    }
-
-    /// Small payloads, so that frames span packets.
-    fn packetise_vp8(&self, frame: &[u8], n: usize, us: u64, packets: &mut Vec<Packet>) {
-        let chunks: Vec<&[u8]> = frame.chunks(300).collect();
-        for (i, chunk) in chunks.iter().enumerate() {
-            let start = if i == 0 { 0x10 } else { 0 };
-            let id = (n & 0x7fff) as u16 | 0x8000;
-            let mut payload = vec![0x80 | start, 0x80, (id >> 8) as u8, id as u8];
-            payload.extend_from_slice(chunk);
+            let data = encoded.data().expect("data");
+            let payloads = match codec {
+                Codec::H264 => h264_payloads(data),
+                Codec::Vp9 => vp9_payloads(data, encoded.is_key()),
+                _ => vp8_payloads(data, n),
+            };
             let rtp = self.rtp_at(us, 90_000);
-            self.packet(packets, 96, i + 1 == chunks.len(), rtp, us, &payload);
+            for (i, payload) in payloads.iter().enumerate() {
+                self.packet(&mut packets, 96, i + 1 == payloads.len(), rtp, us, payload);
+            }
         }
+        self.send(capture, packets, codec);
     }
 
     /// Records `sound` (told the session time in seconds; −1 … 1) as Opus frames of 20 ms.
@@ -258,14 +263,68 @@ impl CaptureWriter {
     }
 }
 
+/// Small payloads, so that frames span packets.
+const PAYLOAD: usize = 300;
+
+fn vp8_payloads(frame: &[u8], n: usize) -> Vec<Vec<u8>> {
+    let id = (n & 0x7fff) as u16 | 0x8000;
+    let payload = |(i, chunk): (usize, &[u8])| {
+        let start = if i == 0 { 0x10 } else { 0 };
+        [&[0x80 | start, 0x80, (id >> 8) as u8, id as u8], chunk].concat()
+    };
+    frame.chunks(PAYLOAD).enumerate().map(payload).collect()
+}
+
+fn vp9_payloads(frame: &[u8], key: bool) -> Vec<Vec<u8>> {
+    let count = frame.len().div_ceil(PAYLOAD);
+    let payload = |(i, chunk): (usize, &[u8])| {
+        let begin = if i == 0 { 0x08 } else { 0 };
+        let end = if i + 1 == count { 0x04 } else { 0 };
+        [&[begin | end | if key { 0 } else { 0x40 }], chunk].concat()
+    };
+    frame.chunks(PAYLOAD).enumerate().map(payload).collect()
+}
+
+/// Single NAL units and FU-A (RFC 6184 §5.6, §5.8).
+fn h264_payloads(frame: &[u8]) -> Vec<Vec<u8>> {
+    let mut starts: Vec<usize> = Vec::new();
+    let codes = frame.windows(3).enumerate().filter(|(_, w)| *w == [0, 0, 1]);
+    starts.extend(codes.map(|(i, _)| i + 3));
+    let mut payloads = Vec::new();
+    for (i, &start) in starts.iter().enumerate() {
+        let end = starts.get(i + 1).map_or(frame.len(), |next| next - 3);
+        // A start code of four bytes leaves its first zero behind.
+        let end = if i + 1 < starts.len() && frame[end - 1] == 0 { end - 1 } else { end };
+        let nal = &frame[start..end];
+        if nal.len() <= PAYLOAD {
+            payloads.push(nal.to_vec());
+            continue;
+        }
+        let count = (nal.len() - 1).div_ceil(PAYLOAD);
+        for (k, chunk) in nal[1..].chunks(PAYLOAD).enumerate() {
+            let first = if k == 0 { 0x80 } else { 0 };
+            let last = if k + 1 == count { 0x40 } else { 0 };
+            let head = [nal[0] & 0xe0 | 28, first | last | nal[0] & 0x1f];
+            payloads.push([&head, chunk].concat());
+        }
+    }
+    payloads
+}
+
 /// FFmpeg chats on stderr otherwise.
 fn hush() {
     ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Fatal);
 }
 
-fn vp8_encoder(size: (u32, u32)) -> ffmpeg::encoder::Video {
+fn video_encoder(codec: Codec, size: (u32, u32)) -> ffmpeg::encoder::Video {
     hush();
-    let codec = ffmpeg::encoder::find_by_name("libvpx").expect("libvpx");
+    let realtime = [("deadline", "realtime"), ("cpu-used", "8"), ("lag-in-frames", "0")].as_slice();
+    let (name, settings) = match codec {
+        Codec::H264 => ("libx264", [("preset", "ultrafast"), ("tune", "zerolatency")].as_slice()),
+        Codec::Vp9 => ("libvpx-vp9", realtime),
+        _ => ("libvpx", realtime),
+    };
+    let codec = ffmpeg::encoder::find_by_name(name).expect("a video encoder");
     let context = ffmpeg::codec::Context::new_with_codec(codec);
     let mut encoder = context.encoder().video().expect("video");
     encoder.set_width(size.0);
@@ -275,10 +334,10 @@ fn vp8_encoder(size: (u32, u32)) -> ffmpeg::encoder::Video {
     encoder.set_gop(50);
     encoder.set_bit_rate(400_000);
     let mut options = ffmpeg::Dictionary::new();
-    options.set("deadline", "realtime");
-    options.set("cpu-used", "8");
-    options.set("lag-in-frames", "0");
-    encoder.open_as_with(codec, options).expect("VP8 encoder")
+    for (key, value) in settings {
+        options.set(key, value);
+    }
+    encoder.open_as_with(codec, options).expect("an open video encoder")
 }
 
 fn opus_encoder() -> ffmpeg::encoder::Audio {
