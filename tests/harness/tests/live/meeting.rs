@@ -48,9 +48,8 @@ fn a_room_is_opened_once_and_its_events_end_with_it() {
     assert_eq!(again, Err(MediaError::AlreadyOpen));
     rig.media.close_room(ROOM).unwrap();
     let events = &mut rig.events;
-    let end = rig
-        .runtime
-        .block_on(tokio::time::timeout(SOON, async { while events.recv().await.is_some() {} }));
+    let drained = async { while events.recv().await.is_some() {} };
+    let end = rig.runtime.block_on(async { tokio::time::timeout(SOON, drained).await });
     assert!(end.is_ok());
     let reopened = rig.runtime.block_on(rig.media.open_room(ROOM));
     assert!(reopened.is_ok());
