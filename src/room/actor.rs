@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::SessionClock;
 use super::effect::{
-    Arrival, CaptureCommand, CaptureReport, Effect, Input, MediaCommand, MediaNotice, Ticket,
+    Arrival, CaptureCommand, CaptureReport, CaptureTrouble, Effect, Input, MediaCommand,
+    MediaNotice, Ticket,
 };
 use super::ports::{NotDurable, OfferCommand, Ports};
 use super::state::RoomState;
@@ -29,6 +30,8 @@ pub const LINE: usize = 256;
 const BATCH: usize = 64;
 /// The shard answers an offer by then, or the client is told to try again.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(3);
+/// Pause before the shard is asked again to open a room that it lost.
+const MEDIA_RETRY: Duration = Duration::from_secs(1);
 /// Stopping the capture and signing must not hold a room forever.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -139,6 +142,8 @@ pub(super) struct Actor {
     next_ticket: u64,
     /// Endpoints whose websocket task is gone or stuck; the state is told next.
     broken: Vec<EndpointId>,
+    /// The shard did not take the room back; tried again a second later.
+    media_lost_at: Option<tokio::time::Instant>,
     /// The last capture command; a stop may not be lost with the room.
     capturing: bool,
 }
@@ -165,6 +170,7 @@ impl Actor {
             waiting: HashMap::new(),
             next_ticket: 0,
             broken: Vec::new(),
+            media_lost_at: None,
             capturing: false,
         };
         (actor, handle)
@@ -194,6 +200,7 @@ impl Actor {
         loop {
             let due = self.clock.instant(self.state.next_timeout());
             let mut inputs = Vec::new();
+            let media_due = self.media_lost_at.map(|at| at + MEDIA_RETRY);
             tokio::select! {
                 command = self.mailbox.recv() => match command {
                     Some(Command::Stop) | None => return self.stop(),
@@ -202,6 +209,7 @@ impl Actor {
                 Some(notice) = self.media.recv() => inputs.push(Input::Media(notice)),
                 report = capture_changed(&mut self.capture) => inputs.push(Input::Capture(report)),
                 () = tokio::time::sleep_until(due.into()) => inputs.push(Input::Tick),
+                () = at(media_due) => self.reopen_media().await,
             }
             while inputs.len() < BATCH {
                 match self.mailbox.try_recv() {
@@ -213,6 +221,9 @@ impl Actor {
             while inputs.len() < BATCH {
                 let Ok(notice) = self.media.try_recv() else { break };
                 inputs.push(Input::Media(notice));
+            }
+            if inputs.iter().any(|i| matches!(i, Input::Media(MediaNotice::RoomFailed))) {
+                self.reopen_media().await;
             }
             let now = self.clock.now();
             for endpoint in self.broken.drain(..) {
@@ -396,30 +407,47 @@ impl Actor {
     }
 
     async fn capture_command(&mut self, command: CaptureCommand) {
-        let media = &self.ports.media;
         match command {
             CaptureCommand::Start => {
-                let now = self.clock.now();
-                let origin = self.clock.instant(now.mono_us);
-                match media.start_capture(self.session, origin, now.mono_us).await {
-                    Ok(()) => {
-                        self.capturing = true;
-                        self.capture = media.capture_reports(self.session).await;
-                    }
-                    Err(error) => {
-                        // Told to the room like any later failure of the writer.
-                        let report = CaptureReport { safe_us: None, failed: Some(error.message) };
-                        self.capture = Some(watch::channel(report).1);
-                        if let Some(capture) = &mut self.capture {
-                            capture.mark_changed();
-                        }
-                    }
-                }
+                // Set first: a capture that failed half-way is stopped all the same.
+                self.capturing = true;
+                self.start_capture().await;
             }
-            CaptureCommand::Pause => media.pause_capture(self.session).await,
-            CaptureCommand::Resume => media.resume_capture(self.session).await,
+            CaptureCommand::Pause => self.ports.media.pause_capture(self.session).await,
+            CaptureCommand::Resume => self.ports.media.resume_capture(self.session).await,
             // Done at the end, once, so that everybody hears 散会 first.
             CaptureCommand::Stop => {}
+        }
+    }
+
+    async fn start_capture(&mut self) {
+        let mono_us = self.clock.now().mono_us;
+        let origin = self.clock.instant(mono_us);
+        let media = &self.ports.media;
+        let reports = match media.start_capture(self.session, origin, mono_us).await {
+            Ok(()) => media.capture_reports(self.session),
+            Err(error) => {
+                tracing::error!(session = %self.session, code = error.code.as_str(), "no capture");
+                // Told to the room like any later failure of the writer.
+                let trouble = Some(CaptureTrouble::Failed);
+                watch::channel(CaptureReport { safe_mono_us: None, trouble }).1
+            }
+        };
+        self.capture = Some(reports);
+    }
+
+    /// The shard lost the room: opened again, once a second until it works.
+    async fn reopen_media(&mut self) {
+        tracing::error!(session = %self.session, "media of the room failed and is opened again");
+        self.media_lost_at = None;
+        match self.ports.media.open_room(self.session).await {
+            Ok(media) => {
+                self.media = media;
+                if self.capturing {
+                    self.start_capture().await;
+                }
+            }
+            Err(_) => self.media_lost_at = Some(tokio::time::Instant::now()),
         }
     }
 
@@ -476,11 +504,20 @@ impl Actor {
 /// The next report; never, when there is no capture or its writer is gone.
 async fn capture_changed(capture: &mut Option<watch::Receiver<CaptureReport>>) -> CaptureReport {
     if let Some(receiver) = capture {
-        // A receiver whose sender is gone still gives what it was marked for.
-        if receiver.has_changed().unwrap_or(false) || receiver.changed().await.is_ok() {
-            return receiver.borrow_and_update().clone();
+        if receiver.changed().await.is_ok() {
+            return *receiver.borrow_and_update();
         }
+        // The sender is gone: its last word counts, once.
+        let last = *receiver.borrow();
         *capture = None;
+        return last;
     }
     std::future::pending().await
+}
+
+async fn at(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
 }

@@ -31,6 +31,8 @@ pub(super) struct Seat {
     pub lost_at_us: Option<i64>,
     /// A vacant seat may be taken from this time on.
     pub free_from_us: i64,
+    /// Nobody has presided yet, and the seat is still kept for the designated chair.
+    pub awaited: bool,
     /// What everybody was told last: presiding person, and who may take over.
     pub told: (Option<PersonId>, BTreeSet<PersonId>),
 }
@@ -42,6 +44,7 @@ impl Seat {
             lost: true,
             lost_at_us: None,
             free_from_us: now.mono_us + CHAIR_AWAITED_US,
+            awaited: true,
             told: (None, BTreeSet::new()),
         }
     }
@@ -52,6 +55,7 @@ impl Seat {
             lost: false,
             lost_at_us: Some(lost_at_us),
             free_from_us: lost_at_us,
+            awaited: false,
             told: (Some(holder), BTreeSet::new()),
         }
     }
@@ -61,7 +65,7 @@ impl Seat {
     }
 
     pub fn next_timeout(&self) -> Option<i64> {
-        self.lost_at_us.or((self.holder.is_none() && self.lost).then_some(self.free_from_us))
+        self.lost_at_us.or(self.awaited.then_some(self.free_from_us))
     }
 }
 
@@ -88,6 +92,7 @@ impl RoomState {
         self.seat.holder = Some(person);
         self.seat.lost = false;
         self.seat.lost_at_us = None;
+        self.seat.awaited = false;
         self.journal(actor, JournalEvent::Chair { person: Some(person), reason }, now);
         for changed in [before, Some(person)].into_iter().flatten() {
             self.show(changed);
@@ -174,9 +179,8 @@ impl RoomState {
                 (false, true) => {}
             }
         }
-        if self.seat.holder.is_none() && now.mono_us >= self.seat.free_from_us {
-            // Told once that the seat is free; no timer any more.
-            self.seat.free_from_us = i64::MIN / 2;
+        if now.mono_us >= self.seat.free_from_us {
+            self.seat.awaited = false;
         }
         let told = (self.seat.presiding(), self.candidates(now));
         if told != self.seat.told {

@@ -55,7 +55,8 @@ impl MachineClock {
         self.since_boot_us + micros(now.saturating_duration_since(self.base))
     }
 
-    /// The clock of a session that has run for `elapsed_us`, and what to keep of it.
+    /// The clock of a session that has run for `elapsed_us`, and what to keep of it (at opening:
+    /// `start(0)`, kept in the session's row).
     pub fn start(&self, elapsed_us: i64) -> (SessionClock, Anchor) {
         let origin_us = self.since_boot_us() - elapsed_us;
         let clock = SessionClock { machine: self.clone(), origin_us };
@@ -63,18 +64,16 @@ impl MachineClock {
     }
 
     /// Carries on after a restart. `last` is the time of the last journal event. Also says
-    /// whether the machine was booted anew, so that the clock had to be anchored again.
-    pub fn resume(&self, anchor: Option<&Anchor>, last: Now) -> (SessionClock, Anchor, bool) {
+    /// whether the machine was booted anew, so that the wall clock had to bridge the boot.
+    pub fn resume(&self, anchor: Option<&Anchor>, last: Now) -> (SessionClock, bool) {
         let now_us = self.since_boot_us();
         if let Some(anchor) = anchor.filter(|anchor| anchor.boot_id == self.boot_id) {
             // The journal is the later witness if the two should disagree.
             let elapsed_us = (now_us - anchor.origin_us).max(last.mono_us);
-            let (clock, anchor) = self.start(elapsed_us);
-            return (clock, anchor, false);
+            return (self.start(elapsed_us).0, false);
         }
         let elapsed_us = last.mono_us + (self.wall_us() - last.wall_us).max(0);
-        let (clock, anchor) = self.start(elapsed_us);
-        (clock, anchor, true)
+        (self.start(elapsed_us).0, true)
     }
 }
 
@@ -128,10 +127,9 @@ mod tests {
         let wall = Clock::fixed(LAST.wall_us - 3_600_000_000);
         let machine = MachineClock::new("boot-a".into(), 500_000_000, wall);
         let anchor = Anchor { boot_id: "boot-a".into(), origin_us: 430_000_000 };
-        let (clock, kept, new_boot) = machine.resume(Some(&anchor), LAST);
+        let (clock, new_boot) = machine.resume(Some(&anchor), LAST);
         assert!(!new_boot);
         assert!(close(clock.now().mono_us, 70_000_000));
-        assert!(close(kept.origin_us, 430_000_000));
     }
 
     #[test]
@@ -139,17 +137,16 @@ mod tests {
         let wall = Clock::fixed(LAST.wall_us + 90_000_000);
         let machine = MachineClock::new("boot-b".into(), 10_000_000, wall);
         let anchor = Anchor { boot_id: "boot-a".into(), origin_us: 430_000_000 };
-        let (clock, kept, new_boot) = machine.resume(Some(&anchor), LAST);
+        let (clock, new_boot) = machine.resume(Some(&anchor), LAST);
         assert!(new_boot);
         assert!(close(clock.now().mono_us, 150_000_000));
-        assert_eq!(kept.boot_id, "boot-b");
     }
 
     #[test]
     fn a_wall_clock_set_back_over_a_boot_never_turns_time_back() {
         let wall = Clock::fixed(LAST.wall_us - 90_000_000);
         let machine = MachineClock::new("boot-b".into(), 10_000_000, wall);
-        let (clock, _, _) = machine.resume(None, LAST);
+        let (clock, _) = machine.resume(None, LAST);
         assert!(clock.now().mono_us >= LAST.mono_us);
         assert!(close(clock.now().mono_us, LAST.mono_us));
     }

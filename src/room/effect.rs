@@ -82,21 +82,48 @@ pub enum Input {
 /// What the media shard says, in the room's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaNotice {
-    Connected { endpoint: EndpointId },
-    Gone { endpoint: EndpointId },
-    TrackEnded { endpoint: EndpointId, source: Source },
-    Slots { endpoint: EndpointId, audio: u32, video: u32 },
-    Assignments { endpoint: EndpointId, assignments: Vec<Assignment> },
-    Speaker { endpoint: Option<EndpointId> },
+    Connected {
+        endpoint: EndpointId,
+    },
+    Gone {
+        endpoint: EndpointId,
+    },
+    TrackEnded {
+        endpoint: EndpointId,
+        source: Source,
+    },
+    Slots {
+        endpoint: EndpointId,
+        audio: u32,
+        video: u32,
+    },
+    Assignments {
+        endpoint: EndpointId,
+        assignments: Vec<Assignment>,
+    },
+    Speaker {
+        endpoint: Option<EndpointId>,
+    },
+    /// The shard lost the whole room; the actor opens it again and the pages offer anew.
+    RoomFailed,
 }
 
 /// How the capture writer is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CaptureReport {
-    /// Everything up to this wall time is on disk.
-    pub safe_us: Option<i64>,
-    /// Why nothing is kept any more, for the log; the page gets its own words.
-    pub failed: Option<String>,
+    /// Everything up to this session time is on disk.
+    pub safe_mono_us: Option<i64>,
+    pub trouble: Option<CaptureTrouble>,
+}
+
+/// What keeps the recording from being complete now; it may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptureTrouble {
+    DiskFull,
+    /// The disk or the writer failed.
+    Failed,
+    /// Something was lost, the rest is kept.
+    TooSlow,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,8 @@ pub mod registry;
 mod restore;
 pub mod setup;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 pub use effect::{Effect, Input, Now};
 pub use registry::Registry;

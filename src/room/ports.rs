@@ -46,8 +46,8 @@ pub trait MediaPort: Send + Sync + 'static {
         source: Source,
         on: bool,
     ) -> BoxFuture<'_, ()>;
-    /// Starts, or goes on after a restart, in new segments. `origin` is the tokio instant of the
-    /// session's monotonic zero plus `origin_mono_us`.
+    /// Starts, or goes on after a restart, in new segments. `origin` is the instant at which the
+    /// session's time is `origin_mono_us`.
     fn start_capture(
         &self,
         session: SessionId,
@@ -58,10 +58,8 @@ pub trait MediaPort: Send + Sync + 'static {
     fn resume_capture(&self, session: SessionId) -> BoxFuture<'_, ()>;
     /// Returns when everything is on disk.
     fn stop_capture(&self, session: SessionId) -> BoxFuture<'_, ()>;
-    fn capture_reports(
-        &self,
-        session: SessionId,
-    ) -> BoxFuture<'_, Option<watch::Receiver<CaptureReport>>>;
+    /// A receiver whose sender is gone when there is no capture.
+    fn capture_reports(&self, session: SessionId) -> watch::Receiver<CaptureReport>;
 }
 
 /// The store did not take it; nobody may be told that it did.
@@ -87,18 +85,13 @@ pub struct Loaded {
     pub setup: RoomSetup,
     /// In order of their sequence numbers; holds at least `session_opened`.
     pub journal: Vec<Envelope>,
-    /// When the session opened, by the machine's own clock, if it was kept.
+    /// When the session opened, by the clock of the machine's boot, if it was kept.
     pub anchor: Option<Anchor>,
 }
 
 /// The records of all sessions.
 pub trait RecordsPort: Send + Sync + 'static {
     fn load(&self, session: SessionId) -> BoxFuture<'_, Result<Loaded, LoadError>>;
-    fn keep_anchor(
-        &self,
-        session: SessionId,
-        anchor: Anchor,
-    ) -> BoxFuture<'_, Result<(), NotDurable>>;
     /// Returns when the events are durable and in their place in the chain.
     fn append(
         &self,

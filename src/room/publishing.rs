@@ -169,6 +169,13 @@ impl RoomState {
                 self.media_connected(endpoint, false);
                 self.unpublish(endpoint, None);
             }
+            MediaNotice::RoomFailed => {
+                let endpoints: Vec<_> = self.here.endpoints.keys().copied().collect();
+                for endpoint in endpoints {
+                    self.media_connected(endpoint, false);
+                    self.unpublish(endpoint, None);
+                }
+            }
             MediaNotice::TrackEnded { endpoint, source } => self.unpublish(endpoint, Some(source)),
             MediaNotice::Slots { endpoint, audio, video } => {
                 if let Some(entry) = self.here.endpoints.get_mut(&endpoint) {

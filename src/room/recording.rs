@@ -3,7 +3,7 @@
 use signaling::view::{RecordingState, Role};
 use signaling::{Event, WireError};
 
-use super::effect::{CaptureCommand, CaptureReport, Effect, Now};
+use super::effect::{CaptureCommand, CaptureReport, CaptureTrouble, Effect, Now};
 use super::refusal;
 use super::state::RoomState;
 use crate::domain::PersonId;
@@ -25,9 +25,8 @@ impl RoomState {
             let event = JournalEvent::RecordingStop { reason: StopReason::Closed };
             self.journal(actor, event, now);
         }
-        if self.recording.state != RecordingState::Failed {
-            self.recording.state = RecordingState::Off;
-        }
+        self.recording.state = RecordingState::Off;
+        self.failed_from = None;
     }
 
     pub(super) fn recording_pause(
@@ -60,17 +59,36 @@ impl RoomState {
     }
 
     pub(super) fn capture_report(&mut self, report: CaptureReport, now: Now) {
-        let running = matches!(self.recording.state, RecordingState::On | RecordingState::Paused);
-        if running && report.failed.is_some() {
-            self.recording.state = RecordingState::Failed;
-            self.recording.problem =
-                Some("录制已中断，请联系管理员检查服务器的磁盘空间；会议可以继续".into());
-            let event = JournalEvent::RecordingStop { reason: StopReason::Failed };
-            self.journal(Actor::System, event, now);
-            self.tell_recording(now);
+        let stopped =
+            matches!(report.trouble, Some(CaptureTrouble::DiskFull | CaptureTrouble::Failed));
+        match (self.recording.state, self.failed_from) {
+            (RecordingState::On | RecordingState::Paused, _) if stopped => {
+                self.failed_from = Some(self.recording.state);
+                self.recording.state = RecordingState::Failed;
+                let event = JournalEvent::RecordingStop { reason: StopReason::Failed };
+                self.journal(Actor::System, event, now);
+                self.recording_unsent = true;
+            }
+            // The writer tries again by itself; what was lost meanwhile is a gap.
+            (RecordingState::Failed, Some(before)) if !stopped => {
+                self.failed_from = None;
+                self.recording.state = before;
+                self.journal(Actor::System, JournalEvent::RecordingStart, now);
+                if before == RecordingState::Paused {
+                    self.journal(Actor::System, JournalEvent::RecordingPause, now);
+                }
+                self.recording_unsent = true;
+            }
+            _ => {}
         }
-        if report.safe_us.is_some() && report.safe_us > self.recording.safe_us {
-            self.recording.safe_us = report.safe_us;
+        let problem = report.trouble.map(|trouble| in_words(trouble).to_owned());
+        if problem != self.recording.problem {
+            self.recording.problem = problem;
+            self.recording_unsent = true;
+        }
+        let safe_us = report.safe_mono_us.map(|safe| now.wall_us - (now.mono_us - safe));
+        if safe_us.is_some() && safe_us > self.recording.safe_us {
+            self.recording.safe_us = safe_us;
             self.recording_unsent = true;
         }
     }
@@ -90,5 +108,13 @@ impl RoomState {
         if self.recording_due().is_some_and(|due| now.mono_us >= due) {
             self.tell_recording(now);
         }
+    }
+}
+
+fn in_words(trouble: CaptureTrouble) -> &'static str {
+    match trouble {
+        CaptureTrouble::DiskFull => "服务器磁盘已满，现在没有录制，请联系管理员；会议可以继续",
+        CaptureTrouble::Failed => "录制中断，正在重试，请联系管理员；会议可以继续",
+        CaptureTrouble::TooSlow => "服务器磁盘太慢，录制可能缺失片段",
     }
 }

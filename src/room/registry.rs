@@ -90,11 +90,7 @@ impl Registry {
             return Err(refusal(&LoadError::NotOpen));
         };
         let last_time = Now { wall_us: last.at_us, mono_us: last.mono_us };
-        let (clock, anchor, new_boot) = self.machine.resume(loaded.anchor.as_ref(), last_time);
-        self.ports.records.keep_anchor(session, anchor).await.map_err(|error| {
-            tracing::error!(%session, %error, "clock of the session not kept");
-            refusal(&LoadError::Unavailable(String::new()))
-        })?;
+        let (clock, new_boot) = self.machine.resume(loaded.anchor.as_ref(), last_time);
         // Opened just now: nobody has been here, nothing to carry on.
         let fresh = loaded.journal.iter().all(|envelope| {
             use crate::journal::Event as E;

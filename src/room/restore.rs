@@ -49,6 +49,11 @@ impl RoomState {
             };
             room.journal(Actor::System, event, now);
         }
+        if room.recording.state == RecordingState::Failed {
+            // A new writer, and so a new attempt.
+            room.recording.state = RecordingState::On;
+            room.journal(Actor::System, JournalEvent::RecordingStart, now);
+        }
         match room.recording.state {
             RecordingState::On => room.out.push(Effect::Capture(CaptureCommand::Start)),
             RecordingState::Paused => {

@@ -33,6 +33,8 @@ pub struct RoomState {
     pub(super) here: Participants,
     pub(super) seat: Seat,
     pub(super) recording: RecordingView,
+    /// Recording or pausing, when the capture writer failed.
+    pub(super) failed_from: Option<RecordingState>,
     pub(super) recording_sent_mono_us: i64,
     pub(super) recording_unsent: bool,
     pub(super) speaker: Option<PersonId>,
@@ -57,7 +59,8 @@ impl RoomState {
             agenda_index: None,
             here: Participants::default(),
             recording: RecordingView { state: RecordingState::Off, safe_us: None, problem: None },
-            recording_sent_mono_us: 0,
+            failed_from: None,
+            recording_sent_mono_us: i64::MIN / 2,
             recording_unsent: false,
             speaker: None,
             chat: setup.chat.clone(),
@@ -95,7 +98,9 @@ impl RoomState {
                 self.line_lost(endpoint, last_frame_mono_us, now);
             }
             Input::Request { endpoint, id, request, fresh } => {
-                if let Some(person) = self.here.person_of(endpoint) {
+                // A line that is lost has left already; what it still asks comes too late.
+                let up = self.here.endpoints.get(&endpoint).filter(|e| e.is_up());
+                if let Some(person) = up.map(|e| e.person) {
                     self.request((endpoint, person, id), request, fresh, now);
                 }
             }
