@@ -9,7 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use signaling::view::SessionState;
+use signaling::view::{Counts, RecordingState, SessionState};
 use signaling::{ErrorCode, Notice, Reply, Request, Welcome, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -85,9 +85,21 @@ pub struct RoomHandle {
     pub session: SessionId,
     clock: SessionClock,
     mailbox: mpsc::Sender<Command>,
+    glance: watch::Receiver<Glance>,
+}
+
+/// A running room at a glance, for lists of meetings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    pub counts: Counts,
+    pub recording: RecordingState,
 }
 
 impl RoomHandle {
+    pub fn glance(&self) -> Glance {
+        *self.glance.borrow()
+    }
+
     /// Waits while the mailbox is full.
     ///
     /// # Errors
@@ -135,6 +147,7 @@ pub(super) struct Actor {
     clock: SessionClock,
     ports: Ports,
     mailbox: mpsc::Receiver<Command>,
+    shown: watch::Sender<Glance>,
     media: mpsc::Receiver<MediaNotice>,
     capture: Option<watch::Receiver<CaptureReport>>,
     lines: HashMap<EndpointId, mpsc::Sender<ToLine>>,
@@ -157,13 +170,15 @@ impl Actor {
         media: mpsc::Receiver<MediaNotice>,
     ) -> (Self, RoomHandle) {
         let (tx, mailbox) = mpsc::channel(MAILBOX);
-        let handle = RoomHandle { session, clock: clock.clone(), mailbox: tx };
+        let (shown, glance) = watch::channel(state.glance());
+        let handle = RoomHandle { session, clock: clock.clone(), mailbox: tx, glance };
         let actor = Self {
             session,
             state,
             clock,
             ports,
             mailbox,
+            shown,
             media,
             capture: None,
             lines: HashMap::new(),
@@ -232,6 +247,8 @@ impl Actor {
             }
             let effects =
                 inputs.into_iter().flat_map(|input| self.state.handle(input, now)).collect();
+            let glance = self.state.glance();
+            self.shown.send_if_modified(|old| std::mem::replace(old, glance) != glance);
             match self.perform(effects).await {
                 Ok(None) => {}
                 Ok(Some(end)) => return end,

@@ -15,15 +15,17 @@ pub mod ports;
 mod presence;
 mod publishing;
 mod recording;
+pub mod records;
 mod refusal;
 pub mod registry;
 mod restore;
 pub mod setup;
+pub mod shards;
 pub mod state;
 #[cfg(test)]
 mod tests;
 
 pub use effect::{Effect, Input, Now};
-pub use registry::Registry;
+pub use registry::{Glance, Registry};
 pub use setup::RoomSetup;
 pub use state::RoomState;

@@ -124,3 +124,18 @@ pub struct Ports {
     pub media: Arc<dyn MediaPort>,
     pub records: Arc<dyn RecordsPort>,
 }
+
+impl Ports {
+    /// The ports of a server: shards capture into the data folder, records are in the store.
+    pub fn of_server(
+        media: media_io::Media,
+        store: crate::store::Store,
+        appender: crate::store::JournalAppender,
+        data: &crate::config::DataDir,
+    ) -> Self {
+        Self {
+            media: Arc::new(super::shards::Shards::new(media, data.capture())),
+            records: Arc::new(super::records::Records::new(store, appender)),
+        }
+    }
+}

@@ -9,6 +9,7 @@ use signaling::{ErrorCode, WireError};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
+pub use super::actor::Glance;
 use super::actor::{Actor, Command, RoomHandle, room_gone};
 use super::clock::MachineClock;
 use super::effect::Now;
@@ -49,6 +50,13 @@ impl Registry {
     pub fn running(&self) -> Vec<SessionId> {
         let rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         rooms.iter().filter(|(_, slot)| slot.initialized()).map(|(id, _)| *id).collect()
+    }
+
+    /// A running room at a glance.
+    pub fn glance(&self, session: SessionId) -> Option<Glance> {
+        let rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let handle = rooms.get(&session)?.get()?;
+        (!handle.is_gone()).then(|| handle.glance())
     }
 
     /// The room of an open session; opened from its journal when it is not running.

@@ -37,7 +37,10 @@ impl RoomState {
             room.refold(envelope, &mut connected, now);
         }
         if room.is_ended() {
-            return (room, vec![Effect::Ended]);
+            // The row may have been written before the crash, or not.
+            let at_us = room.declared_closed_us.unwrap_or(now.wall_us);
+            let state = SessionState::DeclaredClosed;
+            return (room, vec![Effect::StoreState { state, at_us }, Effect::Ended]);
         }
         room.journal(Actor::System, JournalEvent::ServerRestart { new_boot }, now);
         for (endpoint, was) in connected {

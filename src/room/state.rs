@@ -87,6 +87,10 @@ impl RoomState {
         self.counts
     }
 
+    pub fn glance(&self) -> super::actor::Glance {
+        super::actor::Glance { counts: self.counts, recording: self.recording.state }
+    }
+
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
         if self.is_ended() {
             self.handle_ended(input);

@@ -327,6 +327,13 @@ impl Sessions<'_> {
         self.0.all(AssertSqlSafe(sql), vec![]).await?.iter().map(session).collect()
     }
 
+    /// All sessions in a state; for work that a crash may have cut off.
+    pub async fn in_state(&self, state: SessionState) -> Result<Vec<Session>, StoreError> {
+        let sql = format!("{COLUMNS} WHERE s.state = $1 {ORDER}");
+        let rows = self.0.all(AssertSqlSafe(sql), args![state_id(state)]).await?;
+        rows.iter().map(session).collect()
+    }
+
     /// On the roster, in the chair or recording.
     pub async fn of_person(
         &self,

@@ -1,0 +1,153 @@
+//! The store as the room's seam.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use signaling::view::{ChatMessage, SessionState};
+
+use super::clock::Anchor;
+use super::ports::{LoadError, Loaded, NotDurable, RecordsPort};
+use super::setup::RoomSetup;
+use super::state::CHAT_SHOWN;
+use crate::archive::Finisher;
+use crate::domain::{ChatId, OrgRole, PersonId, SessionId};
+use crate::journal::NewEvent;
+use crate::store::{JournalAppender, Session, Store, StoreError, StoredChat};
+
+pub struct Records {
+    store: Store,
+    appender: JournalAppender,
+    finisher: Finisher,
+}
+
+impl Records {
+    pub fn new(store: Store, appender: JournalAppender) -> Self {
+        let finisher = Finisher::new(store.clone(), appender.clone());
+        Self { store, appender, finisher }
+    }
+
+    async fn setup(&self, session: &Session) -> Result<RoomSetup, StoreError> {
+        let grants = self.store.roles().of_org(session.org_id).await?;
+        let limit = u32::try_from(CHAT_SHOWN).unwrap_or(u32::MAX);
+        let chat = self.store.chat().last(session.id, limit).await?;
+        Ok(RoomSetup {
+            session: session.id,
+            kind: session.kind,
+            title: session.title.clone(),
+            org_name: session.org_name.clone(),
+            planned_start_us: session.planned_start_us,
+            agenda: session.agenda.clone(),
+            roster: self.store.sessions().roster(session.id).await?,
+            chair: Some(session.chair),
+            secretaries: grants
+                .into_iter()
+                .filter(|grant| grant.role == OrgRole::Secretary)
+                .map(|grant| grant.person_id)
+                .collect(),
+            chat: chat.into_iter().filter_map(shown).collect(),
+        })
+    }
+}
+
+/// A message whose text was lawfully deleted is not shown any more.
+fn shown(message: StoredChat) -> Option<ChatMessage> {
+    Some(ChatMessage {
+        id: message.id.to_string(),
+        participant: message.person_id.to_string(),
+        name: message.name,
+        text: message.text?,
+        at_us: message.at_us,
+    })
+}
+
+fn not_durable(error: StoreError) -> NotDurable {
+    NotDurable(error.to_string())
+}
+
+impl RecordsPort for Records {
+    fn load(&self, id: SessionId) -> BoxFuture<'_, Result<Loaded, LoadError>> {
+        async move {
+            let unavailable = |error: StoreError| LoadError::Unavailable(error.to_string());
+            let session = self.store.sessions().get(id).await.map_err(unavailable)?;
+            let session = session.ok_or(LoadError::NotFound)?;
+            match session.state {
+                SessionState::Opened | SessionState::DeclaredOpen => {}
+                SessionState::Planned => return Err(LoadError::NotOpen),
+                SessionState::DeclaredClosed | SessionState::Archived | SessionState::Cancelled => {
+                    return Err(LoadError::Ended);
+                }
+            }
+            let anchor = session
+                .boot
+                .as_ref()
+                .map(|boot| Anchor { boot_id: boot.boot_id.clone(), origin_us: boot.boot_mono_us });
+            Ok(Loaded {
+                setup: self.setup(&session).await.map_err(unavailable)?,
+                journal: self.store.journal().read_all(id).await.map_err(unavailable)?,
+                anchor,
+            })
+        }
+        .boxed()
+    }
+
+    fn append(
+        &self,
+        session: SessionId,
+        events: Vec<NewEvent>,
+    ) -> BoxFuture<'_, Result<(), NotDurable>> {
+        async move { self.appender.append(session, events).await.map(drop).map_err(not_durable) }
+            .boxed()
+    }
+
+    fn store_chat(
+        &self,
+        session: SessionId,
+        message: ChatMessage,
+    ) -> BoxFuture<'_, Result<(), NotDurable>> {
+        async move {
+            let ids = message.id.parse::<ChatId>().ok();
+            let ids = ids.zip(message.participant.parse::<PersonId>().ok());
+            let Some((id, person_id)) = ids else {
+                return Err(NotDurable("chat message without ids".into()));
+            };
+            let stored = StoredChat {
+                id,
+                person_id,
+                name: message.name,
+                at_us: message.at_us,
+                text: Some(message.text),
+            };
+            self.store.chat().add(session, &stored).await.map_err(not_durable)
+        }
+        .boxed()
+    }
+
+    fn store_state(
+        &self,
+        session: SessionId,
+        state: SessionState,
+        at_us: i64,
+    ) -> BoxFuture<'_, Result<(), NotDurable>> {
+        async move {
+            let from = self.store.sessions().get(session).await.map_err(not_durable)?;
+            match from.map(|session| session.state) {
+                Some(from) if from != state => {
+                    let sessions = self.store.sessions();
+                    sessions.advance(session, from, state, at_us).await.map_err(not_durable)
+                }
+                // Known already: the row was written before a crash.
+                _ => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
+    fn finish(
+        &self,
+        session: SessionId,
+        at_us: i64,
+        mono_us: i64,
+    ) -> BoxFuture<'_, Result<(), NotDurable>> {
+        async move { self.finisher.finish(session, at_us, mono_us).await.map_err(not_durable) }
+            .boxed()
+    }
+}
