@@ -1,0 +1,542 @@
+//! A meeting on virtual time: str0m bots, seeded links and one real shard.
+#![allow(dead_code)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::api::{
+    Assignment, Codec, Event, OfferAnswer, OfferRequest, OwnerId, PeerId, RoomId, Source, Tap,
+    TrackId,
+};
+use media::rtp::vp8::Descriptor;
+use media::shard::{Datagram, Egress, Entropy, Limits, Shard, ShardConfig, TapSink};
+use media::transport::DtlsIdentity;
+use str0m::change::SdpAnswer;
+use str0m::format::Codec as Format;
+use str0m::media::{Direction, MediaKind, Mid, Pt, Rid, Simulcast, SimulcastLayer};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{ExtensionValues, RawPacket, RtpWrite};
+use str0m::{Candidate, Event as BotEvent, Input, Output, Rtc};
+use str0m_netem::{Input as LinkInput, Netem, NetemConfig, Output as LinkOutput};
+
+pub const ROOM: RoomId = RoomId(7);
+const TICK: Duration = Duration::from_millis(1);
+const SHARD: ([u8; 4], u16) = ([10, 0, 0, 1], 8443);
+
+/// Seeded: the same meeting every time.
+struct Counting(u64);
+
+impl Entropy for Counting {
+    fn fill(&mut self, out: &mut [u8]) {
+        for byte in out {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *byte = (self.0 >> 40) as u8;
+        }
+    }
+}
+
+/// A packet as a bot received it.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub at: Duration,
+    pub mid: String,
+    pub ssrc: u32,
+    pub seq: u64,
+    pub timestamp: u32,
+    pub pt: u8,
+    pub payload: Vec<u8>,
+    pub picture: Option<u16>,
+    pub key: bool,
+    pub padded: bool,
+}
+
+impl Received {
+    /// Sender and number that [`payload`] wrote.
+    pub fn tag(&self) -> (u8, u32) {
+        let tail = &self.payload[self.payload.len() - 5..];
+        (tail[0], u32::from_be_bytes([tail[1], tail[2], tail[3], tail[4]]))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tapped {
+    Start(TrackId, Source, Codec),
+    Rtp { track: TrackId, seq: u16, payload: Vec<u8>, pt: u8 },
+    Report(TrackId),
+    Layer(TrackId),
+    End(TrackId),
+}
+
+#[derive(Default)]
+pub struct Taps(pub Vec<Tapped>);
+
+impl TapSink for Taps {
+    fn tap(&mut self, tap: Tap<'_>) {
+        self.0.push(match tap {
+            Tap::TrackStart { track, source, codec, .. } => Tapped::Start(track, source, codec),
+            Tap::Rtp { track, packet, .. } => {
+                let header = media::rtp::packet::Header::parse(packet).unwrap();
+                Tapped::Rtp {
+                    track,
+                    seq: header.sequence,
+                    payload: packet[header.payload_range()].to_vec(),
+                    pt: header.payload_type,
+                }
+            }
+            Tap::SenderReport { track, .. } => Tapped::Report(track),
+            Tap::LayerSwitch { track, .. } => Tapped::Layer(track),
+            Tap::TrackEnd { track, .. } => Tapped::End(track),
+        });
+    }
+}
+
+/// A sending m-line of a bot and the numbers of its next packet.
+pub struct Sender {
+    pub mid: Mid,
+    pub source: Source,
+    pub rid: Option<&'static str>,
+    pub seq: u64,
+    pub timestamp: u32,
+    pub picture: u16,
+    pub number: u32,
+}
+
+pub struct Bot {
+    pub rtc: Rtc,
+    pub addr: SocketAddr,
+    pub id: PeerId,
+    pub tag: u8,
+    pub connected: bool,
+    pub received: Vec<Received>,
+    pub key_requests: Vec<(Duration, Option<String>)>,
+    pub publications: Vec<(String, Source)>,
+    pub senders: Vec<Sender>,
+    pub rtx_sent: u64,
+    /// Numbers in NACKs that came to us.
+    pub asked_of_us: u64,
+    up: Netem<Vec<u8>>,
+    down: Netem<Vec<u8>>,
+    pub up_offered: u64,
+    pub up_carried: u64,
+    pub down_offered: u64,
+    pub down_carried: u64,
+}
+
+pub struct World {
+    pub shard: Shard,
+    pub start: Instant,
+    pub now: Instant,
+    pub bots: Vec<Bot>,
+    pub events: Vec<Event>,
+    pub taps: Taps,
+    pub egress: Egress,
+    pub runs: u64,
+    pub datagrams: u64,
+}
+
+/// `Instant` has no other origin.
+#[allow(clippy::disallowed_methods)]
+fn origin() -> Instant {
+    Instant::now()
+}
+
+impl World {
+    pub fn new() -> World {
+        str0m::crypto::from_feature_flags().install_process_default();
+        let identity = Arc::new(DtlsIdentity::generate().unwrap());
+        let advertised = vec![SocketAddr::from(SHARD)];
+        let config = ShardConfig { identity, advertised, limits: Limits::default() };
+        let mut shard = Shard::new(config, Box::new(Counting(42)));
+        shard.open_room(ROOM);
+        let start = origin();
+        World {
+            shard,
+            start,
+            now: start,
+            bots: Vec::new(),
+            events: Vec::new(),
+            taps: Taps::default(),
+            egress: Egress::default(),
+            runs: 0,
+            datagrams: 0,
+        }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// Adds a bot; it says nothing before [`World::offer`].
+    pub fn bot(&mut self, tag: u8, red: bool) -> usize {
+        let mut rtc = Rtc::builder()
+            .set_rtp_mode(true)
+            .enable_raw_packets(true)
+            .clear_codecs()
+            .enable_opus(true, red)
+            .enable_vp8(true)
+            .build(self.now);
+        let addr = SocketAddr::from(([10, 0, 1, tag], 5000 + self.bots.len() as u16));
+        rtc.add_local_candidate(Candidate::host(addr, "udp").unwrap());
+        self.bots.push(Bot {
+            rtc,
+            addr,
+            id: PeerId(u128::from(tag)),
+            tag,
+            connected: false,
+            received: Vec::new(),
+            key_requests: Vec::new(),
+            publications: Vec::new(),
+            senders: Vec::new(),
+            rtx_sent: 0,
+            asked_of_us: 0,
+            up: Netem::new(NetemConfig::new()),
+            down: Netem::new(NetemConfig::new()),
+            up_offered: 0,
+            up_carried: 0,
+            down_offered: 0,
+            down_carried: 0,
+        });
+        self.bots.len() - 1
+    }
+
+    pub fn links(&mut self, bot: usize, up: NetemConfig, down: NetemConfig) {
+        self.bots[bot].up.set_config(up);
+        self.bots[bot].down.set_config(down);
+    }
+
+    /// Offers what is there plus new sending and receiving m-lines.
+    pub fn offer(
+        &mut self,
+        bot: usize,
+        sends: &[Source],
+        audio: usize,
+        video: usize,
+    ) -> OfferAnswer {
+        self.offer_with(bot, sends, audio, video, &[])
+    }
+
+    pub fn offer_with(
+        &mut self,
+        bot: usize,
+        sends: &[Source],
+        audio: usize,
+        video: usize,
+        rids: &[&'static str],
+    ) -> OfferAnswer {
+        let Bot { rtc, publications, senders, .. } = &mut self.bots[bot];
+        let kind = |audio| if audio { MediaKind::Audio } else { MediaKind::Video };
+        let mut api = rtc.sdp_api();
+        for source in sends {
+            let layered = !source.is_audio() && !rids.is_empty();
+            let simulcast = layered.then(|| Simulcast {
+                send: rids.iter().map(|rid| SimulcastLayer::new(rid)).collect(),
+                recv: vec![],
+            });
+            let mid =
+                api.add_media(kind(source.is_audio()), Direction::SendOnly, None, None, simulcast);
+            publications.push((mid.to_string(), *source));
+            let layers: Vec<Option<&'static str>> =
+                if layered { rids.iter().map(|rid| Some(*rid)).collect() } else { vec![None] };
+            for (at, rid) in layers.into_iter().enumerate() {
+                senders.push(Sender {
+                    mid,
+                    source: *source,
+                    rid,
+                    seq: 65_000 + 100 * at as u64,
+                    timestamp: u32::MAX - 90_000,
+                    picture: 0x7ff0,
+                    number: 0,
+                });
+            }
+        }
+        for _ in 0..audio {
+            api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        }
+        for _ in 0..video {
+            api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        }
+        let (offer, pending) = api.apply().expect("something to offer");
+        let request = OfferRequest {
+            room: ROOM,
+            peer: self.bots[bot].id,
+            owner: OwnerId(self.bots[bot].id.0),
+            sdp: offer.to_sdp_string(),
+            publications: self.bots[bot].publications.clone(),
+            may_publish: true,
+            may_capture: true,
+        };
+        let answer = self.shard.offer(self.now, request).unwrap();
+        let parsed = SdpAnswer::from_sdp_string(&answer.sdp).unwrap();
+        self.bots[bot].rtc.sdp_api().accept_answer(pending, parsed).unwrap();
+        self.drain_events();
+        answer
+    }
+
+    /// Adds a bot that sends and receives, and waits until it is connected.
+    pub fn join(&mut self, tag: u8, sends: &[Source], audio: usize, video: usize) -> usize {
+        let bot = self.bot(tag, false);
+        self.offer(bot, sends, audio, video);
+        self.until_connected(bot);
+        bot
+    }
+
+    pub fn until_connected(&mut self, bot: usize) {
+        for _ in 0..5_000 {
+            if self.bots[bot].connected && self.connected_event(bot) {
+                return;
+            }
+            self.tick();
+        }
+        panic!("bot {bot} does not connect: {:?}", self.shard.counters());
+    }
+
+    fn connected_event(&self, bot: usize) -> bool {
+        let id = self.bots[bot].id;
+        self.events.iter().any(|e| matches!(e, Event::PeerConnected { peer, .. } if *peer == id))
+    }
+
+    pub fn run(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        while self.now < until {
+            self.tick();
+        }
+    }
+
+    /// Runs while every bot sends all its media: 50 Opus packets and 25 VP8 frames a second.
+    pub fn talk(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        while self.now < until {
+            let ms = self.elapsed().as_millis();
+            for bot in 0..self.bots.len() {
+                for sender in 0..self.bots[bot].senders.len() {
+                    let audio = self.bots[bot].senders[sender].source.is_audio();
+                    if audio && ms.is_multiple_of(20) {
+                        self.send_audio(bot, sender, -20);
+                    } else if !audio && ms.is_multiple_of(40) {
+                        self.send_frame(bot, sender, 5, 900);
+                    }
+                }
+            }
+            self.tick();
+        }
+    }
+
+    pub fn pt(&self, bot: usize, format: Format) -> Pt {
+        let config = self.bots[bot].rtc.codec_config();
+        config.find(|p| p.spec().codec == format).unwrap().pt()
+    }
+
+    pub fn send_audio(&mut self, bot: usize, sender: usize, level: i8) {
+        let pt = self.pt(bot, Format::Opus);
+        let (tag, number) = (self.bots[bot].tag, self.bots[bot].senders[sender].number);
+        let payload = payload(&[0x78], tag, number, 60);
+        self.send_payload(bot, sender, pt, payload, 960, false, Some(level));
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one packet's fields")]
+    pub fn send_payload(
+        &mut self,
+        bot: usize,
+        sender: usize,
+        pt: Pt,
+        payload: Vec<u8>,
+        ticks: u32,
+        marker: bool,
+        level: Option<i8>,
+    ) {
+        let now = self.now;
+        let Bot { rtc, senders, .. } = &mut self.bots[bot];
+        let sender = &mut senders[sender];
+        let mut api = rtc.direct_api();
+        let rid = sender.rid.map(Rid::from);
+        let stream = api.stream_tx_by_mid(sender.mid, rid).unwrap();
+        let mut ext = ExtensionValues::default();
+        if let Some(level) = level {
+            ext.audio_level = Some(level);
+            ext.voice_activity = Some(true);
+        }
+        let nackable = !sender.source.is_audio();
+        stream.write_rtp(
+            RtpWrite::new(pt, sender.seq.into(), sender.timestamp, now, payload)
+                .marker(marker)
+                .ext_vals(ext)
+                .nackable(nackable),
+        );
+        sender.seq += 1;
+        sender.number += 1;
+        sender.timestamp = sender.timestamp.wrapping_add(ticks);
+    }
+
+    /// Sends one VP8 frame: a key frame if it is the first or one was asked for.
+    pub fn send_frame(&mut self, bot: usize, sender: usize, packets: usize, size: usize) {
+        let pt = self.pt(bot, Format::Vp8);
+        let this = &mut self.bots[bot];
+        let rid = this.senders[sender].rid;
+        let mid_asked = this.key_requests.iter().position(|(_, r)| r.as_deref() == rid);
+        let key = this.senders[sender].number == 0 || mid_asked.is_some();
+        if let Some(at) = mid_asked {
+            this.key_requests.remove(at);
+        }
+        let tag = this.tag;
+        for index in 0..packets {
+            let picture = this_picture(&self.bots[bot].senders[sender]);
+            let number = self.bots[bot].senders[sender].number;
+            let first = if index == 0 { 0x90 } else { 0x80 };
+            let head = [
+                first,
+                0x80,
+                0x80 | (picture >> 8) as u8,
+                picture as u8,
+                u8::from(!(key && index == 0)),
+            ];
+            // libwebrtc's split: the first packets of a frame are a byte shorter.
+            let length = if index < packets / 2 { size - 1 } else { size };
+            let last = index + 1 == packets;
+            let ticks = if last { 3600 } else { 0 };
+            let payload = payload(&head, tag, number, length);
+            self.send_payload(bot, sender, pt, payload, ticks, last, None);
+        }
+        let sender = &mut self.bots[bot].senders[sender];
+        sender.picture = (sender.picture + 1) & 0x7fff;
+    }
+
+    pub fn drain_events(&mut self) {
+        while let Some(event) = self.shard.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    /// One millisecond: bots, links, shard, links, bots.
+    pub fn tick(&mut self) {
+        self.now += TICK;
+        let now = self.now;
+        let mut arrived: Vec<(SocketAddr, Vec<u8>)> = Vec::new();
+        for bot in &mut self.bots {
+            let _ = bot.rtc.handle_input(Input::Timeout(now));
+            bot.drain(now, self.start);
+            bot.up.handle_input(LinkInput::Timeout(now));
+            while let Some(output) = bot.up.poll_output() {
+                if let LinkOutput::Packet(bytes) = output {
+                    bot.up_carried += 1;
+                    arrived.push((bot.addr, bytes));
+                }
+            }
+        }
+        let mut batch: Vec<Datagram<'_>> = arrived
+            .iter_mut()
+            .map(|(src, bytes)| Datagram { src: *src, data: bytes.as_mut_slice() })
+            .collect();
+        if !batch.is_empty() {
+            self.shard.handle_batch(now, &mut batch, &mut self.egress, &mut self.taps);
+        }
+        while self.shard.next_timeout().is_some_and(|at| at <= now) {
+            self.shard.handle_timeout(now, &mut self.egress, &mut self.taps);
+        }
+        self.drain_events();
+        for run in &self.egress.runs {
+            self.runs += 1;
+            let bytes = &self.egress.bytes[run.start..run.start + run.len];
+            let Some(bot) = self.bots.iter_mut().find(|bot| bot.addr == run.dst) else { continue };
+            for datagram in bytes.chunks(usize::from(run.segment)) {
+                self.datagrams += 1;
+                bot.down_offered += 1;
+                bot.down.handle_input(LinkInput::Packet(now, datagram.to_vec()));
+            }
+        }
+        self.egress.clear();
+        for bot in &mut self.bots {
+            bot.down.handle_input(LinkInput::Timeout(now));
+            while let Some(output) = bot.down.poll_output() {
+                let LinkOutput::Packet(bytes) = output else { continue };
+                bot.down_carried += 1;
+                let Ok(contents) = bytes.as_slice().try_into() else { continue };
+                let receive = Receive {
+                    proto: Protocol::Udp,
+                    source: SocketAddr::from(SHARD),
+                    destination: bot.addr,
+                    contents,
+                };
+                let _ = bot.rtc.handle_input(Input::Receive(now, receive));
+                bot.drain(now, self.start);
+            }
+        }
+    }
+
+    pub fn assignments(&self, bot: usize) -> Option<&Vec<Assignment>> {
+        let id = self.bots[bot].id;
+        self.events.iter().rev().find_map(|event| match event {
+            Event::Assignments { peer, assignments, .. } if *peer == id => Some(assignments),
+            _ => None,
+        })
+    }
+}
+
+fn this_picture(sender: &Sender) -> u16 {
+    sender.picture
+}
+
+/// `head`, filling, then sender and number at the end.
+pub fn payload(head: &[u8], tag: u8, number: u32, length: usize) -> Vec<u8> {
+    let mut payload = head.to_vec();
+    payload.resize(length - 5, 0xaa);
+    payload.push(tag);
+    payload.extend_from_slice(&number.to_be_bytes());
+    payload
+}
+
+impl Bot {
+    fn drain(&mut self, now: Instant, start: Instant) {
+        loop {
+            match self.rtc.poll_output() {
+                Err(_) | Ok(Output::Timeout(_)) => return,
+                Ok(Output::Transmit(out)) => {
+                    self.up_offered += 1;
+                    self.up.handle_input(LinkInput::Packet(now, out.contents.to_vec()));
+                }
+                Ok(Output::Event(event)) => self.on_event(now - start, event),
+            }
+        }
+    }
+
+    fn on_event(&mut self, at: Duration, event: BotEvent) {
+        if let Some(raw) = event.as_raw_packet() {
+            match raw {
+                RawPacket::RtpTx(header, _) if header.ext_vals.rid_repair.is_some() => {
+                    self.rtx_sent += 1;
+                }
+                RawPacket::RtcpRx(str0m::rtp::rtcp::Rtcp::Nack(nack)) => {
+                    let asked = |entry: &str0m::rtp::rtcp::NackEntry| 1 + entry.blp.count_ones();
+                    self.asked_of_us +=
+                        nack.reports.iter().map(|e| u64::from(asked(e))).sum::<u64>();
+                }
+                _ => {}
+            }
+            return;
+        }
+        match event {
+            BotEvent::Connected => self.connected = true,
+            BotEvent::KeyframeRequest(request) => {
+                self.key_requests.push((at, request.rid.map(|rid| rid.to_string())));
+            }
+            BotEvent::RtpPacket(packet) => {
+                let ssrc = packet.header.ssrc;
+                let mid = self.rtc.direct_api().stream_rx(&ssrc).map(|s| s.mid().to_string());
+                let descriptor = Descriptor::parse(&packet.payload);
+                self.received.push(Received {
+                    at,
+                    mid: mid.unwrap_or_default(),
+                    ssrc: *ssrc,
+                    seq: *packet.seq_no,
+                    timestamp: packet.header.timestamp,
+                    pt: *packet.header.payload_type,
+                    picture: descriptor.and_then(|d| d.picture_id).map(|id| id.value),
+                    key: descriptor.is_some_and(|d| d.key_frame),
+                    padded: packet.header.has_padding,
+                    payload: packet.payload.to_vec(),
+                });
+            }
+            _ => {}
+        }
+    }
+}
