@@ -1,6 +1,7 @@
 //! A meeting on virtual time: str0m bots, seeded links and one real shard.
 #![allow(dead_code)]
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,14 +10,15 @@ use media::api::{
     Assignment, Codec, Event, OfferAnswer, OfferRequest, OwnerId, PeerId, RoomId, Source, Tap,
     TrackId,
 };
+use media::rtp::packet::Header;
 use media::rtp::vp8::Descriptor;
 use media::shard::{Datagram, Egress, Entropy, Limits, Shard, ShardConfig, TapSink};
-use media::transport::DtlsIdentity;
+use media::transport::{DtlsIdentity, Packet, classify};
 use str0m::change::SdpAnswer;
 use str0m::format::Codec as Format;
 use str0m::media::{Direction, MediaKind, Mid, Pt, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RawPacket, RtpWrite};
+use str0m::rtp::{ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event as BotEvent, Input, Output, Rtc};
 use str0m_netem::{Input as LinkInput, Netem, NetemConfig, Output as LinkOutput};
 
@@ -112,15 +114,22 @@ pub struct Bot {
     pub key_requests: Vec<(Duration, Option<String>)>,
     pub publications: Vec<(String, Source)>,
     pub senders: Vec<Sender>,
-    pub rtx_sent: u64,
-    /// Numbers in NACKs that came to us.
-    pub asked_of_us: u64,
     up: Netem<Vec<u8>>,
     down: Netem<Vec<u8>>,
-    pub up_offered: u64,
-    pub up_carried: u64,
-    pub down_offered: u64,
-    pub down_carried: u64,
+    pub sent_up: Tally,
+    pub came_up: Tally,
+    pub sent_down: Tally,
+    pub came_down: Tally,
+}
+
+/// RTP packets by SSRC, which is in the clear; RTCP and STUN are not counted.
+pub type Tally = HashMap<u32, u64>;
+
+fn count(tally: &mut Tally, datagram: &[u8]) {
+    if classify(datagram) == Packet::Rtp {
+        let ssrc = Header::parse_clear(datagram).unwrap().ssrc;
+        *tally.entry(ssrc).or_default() += 1;
+    }
 }
 
 pub struct World {
@@ -171,7 +180,6 @@ impl World {
     pub fn bot(&mut self, tag: u8, red: bool) -> usize {
         let mut rtc = Rtc::builder()
             .set_rtp_mode(true)
-            .enable_raw_packets(true)
             .clear_codecs()
             .enable_opus(true, red)
             .enable_vp8(true)
@@ -188,14 +196,12 @@ impl World {
             key_requests: Vec::new(),
             publications: Vec::new(),
             senders: Vec::new(),
-            rtx_sent: 0,
-            asked_of_us: 0,
             up: Netem::new(NetemConfig::new()),
             down: Netem::new(NetemConfig::new()),
-            up_offered: 0,
-            up_carried: 0,
-            down_offered: 0,
-            down_carried: 0,
+            sent_up: Tally::new(),
+            came_up: Tally::new(),
+            sent_down: Tally::new(),
+            came_down: Tally::new(),
         });
         self.bots.len() - 1
     }
@@ -418,7 +424,7 @@ impl World {
             bot.up.handle_input(LinkInput::Timeout(now));
             while let Some(output) = bot.up.poll_output() {
                 if let LinkOutput::Packet(bytes) = output {
-                    bot.up_carried += 1;
+                    count(&mut bot.came_up, &bytes);
                     arrived.push((bot.addr, bytes));
                 }
             }
@@ -440,7 +446,7 @@ impl World {
             let Some(bot) = self.bots.iter_mut().find(|bot| bot.addr == run.dst) else { continue };
             for datagram in bytes.chunks(usize::from(run.segment)) {
                 self.datagrams += 1;
-                bot.down_offered += 1;
+                count(&mut bot.sent_down, datagram);
                 bot.down.handle_input(LinkInput::Packet(now, datagram.to_vec()));
             }
         }
@@ -449,7 +455,7 @@ impl World {
             bot.down.handle_input(LinkInput::Timeout(now));
             while let Some(output) = bot.down.poll_output() {
                 let LinkOutput::Packet(bytes) = output else { continue };
-                bot.down_carried += 1;
+                count(&mut bot.came_down, &bytes);
                 let Ok(contents) = bytes.as_slice().try_into() else { continue };
                 let receive = Receive {
                     proto: Protocol::Udp,
@@ -491,7 +497,7 @@ impl Bot {
             match self.rtc.poll_output() {
                 Err(_) | Ok(Output::Timeout(_)) => return,
                 Ok(Output::Transmit(out)) => {
-                    self.up_offered += 1;
+                    count(&mut self.sent_up, &out.contents);
                     self.up.handle_input(LinkInput::Packet(now, out.contents.to_vec()));
                 }
                 Ok(Output::Event(event)) => self.on_event(now - start, event),
@@ -500,20 +506,6 @@ impl Bot {
     }
 
     fn on_event(&mut self, at: Duration, event: BotEvent) {
-        if let Some(raw) = event.as_raw_packet() {
-            match raw {
-                RawPacket::RtpTx(header, _) if header.ext_vals.rid_repair.is_some() => {
-                    self.rtx_sent += 1;
-                }
-                RawPacket::RtcpRx(str0m::rtp::rtcp::Rtcp::Nack(nack)) => {
-                    let asked = |entry: &str0m::rtp::rtcp::NackEntry| 1 + entry.blp.count_ones();
-                    self.asked_of_us +=
-                        nack.reports.iter().map(|e| u64::from(asked(e))).sum::<u64>();
-                }
-                _ => {}
-            }
-            return;
-        }
         match event {
             BotEvent::Connected => self.connected = true,
             BotEvent::KeyframeRequest(request) => {
@@ -538,5 +530,27 @@ impl Bot {
             }
             _ => {}
         }
+    }
+}
+
+impl World {
+    /// What a bot has to send now, past its link.
+    pub fn intercept(&mut self, bot: usize) -> Vec<(SocketAddr, Vec<u8>)> {
+        let now = self.now;
+        let bot = &mut self.bots[bot];
+        let _ = bot.rtc.handle_input(Input::Timeout(now));
+        let mut out = Vec::new();
+        loop {
+            match bot.rtc.poll_output() {
+                Err(_) | Ok(Output::Timeout(_)) => return out,
+                Ok(Output::Transmit(sent)) => out.push((bot.addr, sent.contents.to_vec())),
+                Ok(Output::Event(_)) => {}
+            }
+        }
+    }
+
+    /// Lets time pass without anybody doing anything.
+    pub fn advance(&mut self, by: Duration) {
+        self.now += by;
     }
 }
