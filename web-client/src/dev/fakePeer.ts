@@ -23,6 +23,8 @@ export class FakePeerConnection {
   readonly transceivers: FakeTransceiver[] = [];
   readonly offers: { sdp: string; iceRestart: boolean }[] = [];
   rollbacks = 0;
+  /** Like Chromium with an answer whose layers carry no "~". */
+  answerActivates = false;
   closed = false;
 
   constructor(
@@ -81,6 +83,11 @@ export class FakePeerConnection {
 
   async setRemoteDescription(): Promise<void> {
     this.signalingState = "stable";
+    if (this.answerActivates) {
+      for (const one of this.transceivers) {
+        await one.sender.setParameters({ encodings: one.sender.getParameters().encodings.map(() => ({ active: true })) });
+      }
+    }
     if (this.connects) this.become("connected");
   }
 

@@ -41,10 +41,11 @@ export const SINGLE_UP_TO = 2;
  * third viewer costs no new m-line and nobody's picture freezes.
  */
 export function cameraEncodings(layered: boolean): Encoding[] {
+  // Best first: a browser or server that takes only one layer keeps the first.
   return [
-    { rid: "q", active: layered, scaleResolutionDownBy: 4, maxBitrate: 100_000, maxFramerate: 15 },
-    { rid: "h", active: layered, scaleResolutionDownBy: 2, maxBitrate: 250_000, maxFramerate: 15 },
     { rid: "f", active: true, scaleResolutionDownBy: 1, maxBitrate: layered ? 800_000 : 500_000, maxFramerate: 15 },
+    { rid: "h", active: layered, scaleResolutionDownBy: 2, maxBitrate: 250_000, maxFramerate: 15 },
+    { rid: "q", active: layered, scaleResolutionDownBy: 4, maxBitrate: 100_000, maxFramerate: 15 },
   ];
 }
 

@@ -199,19 +199,26 @@ describe("camera layers", () => {
   it("are one picture for two viewers and three for more, without a new offer", async () => {
     const peer = manager();
     await peer.publish("camera", track("video", "cam"));
-    expect(active()).toEqual([["q", false], ["h", false], ["f", true]]);
+    expect(active()).toEqual([["f", true], ["h", false], ["q", false]]);
     await peer.setOthers(3);
-    expect(active()).toEqual([["q", true], ["h", true], ["f", true]]);
+    expect(active()).toEqual([["f", true], ["h", true], ["q", true]]);
     await peer.setOthers(2);
-    expect(active()).toEqual([["q", false], ["h", false], ["f", true]]);
+    expect(active()).toEqual([["f", true], ["h", false], ["q", false]]);
     expect(offers).toHaveLength(1);
+  });
+
+  it("are set again after an answer, which switches paused layers on", async () => {
+    pc.answerActivates = true;
+    const peer = manager();
+    await peer.publish("camera", track("video", "cam"));
+    expect(active()).toEqual([["f", true], ["h", false], ["q", false]]);
   });
 
   it("stay one picture when the camera has too few lines for three", async () => {
     const peer = manager();
     await peer.publish("camera", track("video", "cam", 360));
     await peer.setOthers(8);
-    expect(active()).toEqual([["q", false], ["h", false], ["f", true]]);
+    expect(active()).toEqual([["f", true], ["h", false], ["q", false]]);
   });
 
   it("are one plain encoding when simulcast is switched off", async () => {

@@ -190,6 +190,8 @@ export class PeerManager extends Emitter<PeerEvents> {
       await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
       if (restart) this.iceRestart = false;
       this.publishTracks();
+      // An answer without "~" switches paused layers on again (RFC 8853): Chromium obeys it.
+      await this.applyLayers();
     } catch (error) {
       if (this.closed) return;
       this.dirty = true;
@@ -253,6 +255,11 @@ export class PeerManager extends Emitter<PeerEvents> {
     const wanted = cameraEncodings(this.layered());
     // A browser without simulcast kept one encoding only.
     if (!parameters.encodings || parameters.encodings.length !== wanted.length) return;
+    const same = parameters.encodings.every((encoding, at) => {
+      const want = wanted[at];
+      return encoding.active === want?.active && encoding.maxBitrate === want?.maxBitrate;
+    });
+    if (same) return;
     parameters.encodings.forEach((encoding, at) => {
       const want = wanted[at];
       if (!want) return;

@@ -173,6 +173,10 @@ export class RoomClient extends Emitter<RoomClientEvents> {
     void peer.setOthers(this.others);
     const published: Promise<unknown>[] = [];
     if (this.mayPublish) {
+      // Said before the offer, so that a muted microphone is never shown as open.
+      if (this.local.microphone && !this.micOn) {
+        this.request({ method: "media_state", source: "microphone", on: false }).catch(() => undefined);
+      }
       for (const source of Object.keys(SLOT) as Source[]) {
         const track = this.local[SLOT[source]];
         if (track) published.push(peer.publish(source, track).catch(() => undefined));
