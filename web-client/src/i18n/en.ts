@@ -148,6 +148,7 @@ const en: Like<typeof zhCN> = {
     opening: "Opening the camera. Choose “Allow” when the browser asks.",
     camOff: "The camera is off. You can switch it on later.",
     micOff: "The microphone is off. You can switch it on later.",
+    openingMic: "Opening the microphone…",
     noPicture: "No picture",
     noSound: "No sound",
     meter: "Loudness of the microphone",

@@ -144,6 +144,7 @@ export default {
     opening: "正在打开摄像头,请在浏览器提示中选择“允许”。",
     camOff: "摄像头已关闭,进入后可以再打开。",
     micOff: "麦克风已关闭,进入后可以再打开。",
+    openingMic: "正在打开麦克风…",
     noPicture: "没有画面",
     noSound: "没有声音",
     meter: "麦克风音量",
