@@ -124,6 +124,24 @@ fn a_reloaded_page_is_the_same_peer_again() {
 }
 
 #[test]
+fn a_muted_peer_is_muted_after_reloading_too() {
+    let mut world = World::new();
+    let a = world.join(1, &AV, 0, 0);
+    let b = world.join(2, &[], 1, 1);
+    let id = world.bots[a].id;
+    world.shard.set_enabled(world.now, ROOM, id, Source::Camera, false);
+    world.bots[a].senders.clear();
+    world.bots[a].addr.set_port(9);
+    let again = world.bot(1, false);
+    world.events.clear();
+    world.offer(again, &AV, 0, 0);
+    world.until_connected(again);
+    world.talk(seconds(1));
+    assert!(heard(&world, b, 1, true).is_empty());
+    assert!(heard(&world, b, 1, false).len() > 40);
+}
+
+#[test]
 fn what_the_chair_switches_off_is_neither_sent_nor_captured() {
     let mut world = World::new();
     let a = world.join(1, &AV, 0, 0);

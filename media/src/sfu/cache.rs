@@ -82,7 +82,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_found_is_what_was_put(lengths in proptest::collection::vec(0usize..300, 1..200)) {
+        fn what_is_found_is_what_was_put(lengths in proptest::collection::vec(0usize..300, 1..60)) {
             let now = crate::testing::origin();
             let mut cache = PacketCache::new(Size { packets: 16, bytes: 1000 });
             let fill = |seq: u64, len: usize| vec![seq as u8; len];

@@ -116,6 +116,8 @@ impl Shard {
             let Some(track) = self.tracks.get_mut(key) else { continue };
             track.enabled = on;
             track.captured = None;
+            // Nobody waits for pictures of a source that is off.
+            track.layers.iter_mut().for_each(|layer| layer.keyframe.arrived());
             // What was left out leaves no gap: all begin anew with the next key frame.
             for (peer, slot) in &track.subscribers {
                 let slot =

@@ -71,6 +71,7 @@ impl Shard {
         request: &OfferRequest,
         offer: &Offer,
     ) -> Result<PeerKey, OfferError> {
+        let mut disabled = 0;
         let known = self.peer_ids.get(&request.peer).copied();
         let known = known.filter(|key| self.peers.get(*key).is_some_and(|p| p.room == room));
         if let Some(key) = known {
@@ -78,7 +79,8 @@ impl Shard {
                 return Ok(key);
             }
             // Another identity or an ended connection: a reloaded page is the same peer with a
-            // new connection.
+            // new connection, and as muted as before.
+            disabled = self.peers.get(key).map_or(0, |peer| peer.disabled);
             self.drop_peer(now, key, None);
         }
         let crowded = self
@@ -89,6 +91,9 @@ impl Shard {
             return Err(OfferError::Overloaded);
         }
         let key = self.new_peer(now, room, request);
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.disabled = disabled;
+        }
         if let Err(error) = self.set_remote(now, key, offer) {
             self.drop_peer(now, key, None);
             return Err(OfferError::InvalidSdp(error.to_string()));
@@ -101,7 +106,6 @@ impl Shard {
         let identity = self.config.identity.clone();
         let numbers: [u8; 24] = self.random();
         let number = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| numbers[at + i]));
-        let disabled = 0;
         let key = self.peers.insert(Peer {
             id: request.peer,
             owner: request.owner,
@@ -115,7 +119,7 @@ impl Shard {
             version: 0,
             cname: format!("{:016x}", number(8)),
             may_capture: request.may_capture,
-            disabled,
+            disabled: 0,
             sections: Vec::new(),
             bindings: Vec::new(),
             roles: [Role::None; 128],

@@ -175,7 +175,7 @@ impl Track {
 
     /// Asks for a key frame of the best layer (video only).
     pub fn want_key_frame(&mut self) {
-        if !self.is_audio() {
+        if !self.is_audio() && self.enabled {
             self.layers[usize::from(self.best)].keyframe.want();
         }
     }
