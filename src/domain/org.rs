@@ -129,6 +129,14 @@ impl OrgTree {
         self.ancestors_or_self(below).any(|n| n.id == above)
     }
 
+    /// Organisations without a superior here, in order of their ids.
+    pub fn roots(&self) -> impl Iterator<Item = OrgId> {
+        let mut roots: Vec<OrgId> =
+            self.nodes.values().filter(|n| n.parent.is_none()).map(|n| n.id).collect();
+        roots.sort_unstable();
+        roots.into_iter()
+    }
+
     /// `id` and everything below it, parents before children.
     pub fn subtree(&self, id: OrgId) -> Vec<OrgId> {
         let mut out = Vec::new();

@@ -1,12 +1,23 @@
 //! HTTP: one file per resource, one table of routes, one mapping of errors.
 
-pub mod assets;
+mod account;
+mod archive;
+mod assets;
+pub mod caller;
 pub mod error;
-pub mod file;
+mod extract;
+mod file;
+mod health;
+mod join;
 pub mod listener;
-pub mod middleware;
+mod middleware;
+mod origin;
+mod people;
 mod redirect;
+pub mod routes;
+mod sessions;
 mod stream;
 pub mod tls;
+mod view;
 
 pub use error::{ApiError, ApiResult};

@@ -61,6 +61,11 @@ impl Accounts<'_> {
         self.0.first(sql, args![id]).await?.as_ref().map(account).transpose()
     }
 
+    pub async fn by_person(&self, person: PersonId) -> Result<Option<Account>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE person_id = $1"));
+        self.0.first(sql, args![person]).await?.as_ref().map(account).transpose()
+    }
+
     pub async fn by_login(&self, login: &str) -> Result<Option<Account>, StoreError> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE login = $1"));
         self.0.first(sql, args![login]).await?.as_ref().map(account).transpose()

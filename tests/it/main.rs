@@ -1,6 +1,11 @@
 //! One integration binary: each subject is a module.
 
 mod export_attendance;
+mod http_edge;
+mod http_policy;
+mod http_sessions;
+mod http_sign_in;
+mod http_support;
 mod journal_attendance;
 mod journal_chain;
 mod journal_support;

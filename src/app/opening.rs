@@ -1,0 +1,64 @@
+//! 开放会场: freezes the roster, starts the journal, and has the room running.
+
+use super::App;
+use crate::domain::{PersonId, RULES_VERSION, Roster, SessionState};
+use crate::http::ApiResult;
+use crate::journal::{Actor, Event, FORMAT_VERSION, Header, NewEvent, public_key_hex};
+use crate::store::{BootAnchor, OpenSession, Session, StoreError};
+
+/// Opens a planned session. The roster is taken anew from the organisation at this moment: who
+/// came or left since planning is due or not due by where they belong now.
+///
+/// # Errors
+/// `conflict` when somebody else opened it meanwhile, or what the store or the room refuse.
+pub async fn open(app: &App, session: &Session, by: PersonId) -> ApiResult<()> {
+    let roster = Roster(app.store.persons().roster_of(session.org_id).await?);
+    let (clock, anchor) = app.machine.start(0);
+    let header = Header {
+        format: FORMAT_VERSION,
+        session: session.id,
+        kind: session.kind,
+        title: session.title.clone(),
+        org: session.org_id,
+        org_name: session.org_name.clone(),
+        opened_at_us: clock.now().wall_us,
+        roster,
+        policy: session.policy,
+        rules_version: RULES_VERSION,
+        installation: app.installation_id.clone(),
+        installation_key: public_key_hex(&*app.installation),
+    };
+    let boot = BootAnchor { boot_id: anchor.boot_id, boot_mono_us: anchor.origin_us };
+    let opened = OpenSession { header, boot };
+    app.store.sessions().open(&opened).await?;
+    write_opening(app, &opened.header, Actor::Person(by)).await?;
+    app.rooms.room(session.id).await?;
+    Ok(())
+}
+
+/// The first two events of a journal.
+async fn write_opening(app: &App, header: &Header, actor: Actor) -> Result<(), StoreError> {
+    let count = |which: fn(&crate::domain::RosterEntry) -> bool| {
+        u32::try_from(header.roster.iter().filter(|e| which(e)).count()).unwrap_or(u32::MAX)
+    };
+    let frozen = Event::RosterFrozen { due: count(|e| e.due), voters: count(|e| e.due && e.voter) };
+    let at = |event| NewEvent { at_us: header.opened_at_us, mono_us: 0, actor, event };
+    let events = vec![at(Event::SessionOpened), at(frozen)];
+    app.appender.append(header.session, events).await.map(drop)
+}
+
+/// At start: gives the first events to sessions whose opening was cut off by a crash between the
+/// row and the journal, so that their rooms can run.
+///
+/// # Errors
+/// When the store fails.
+pub async fn mend(app: &App) -> Result<Vec<Session>, StoreError> {
+    let running = app.store.sessions().running().await?;
+    for session in running.iter().filter(|s| s.state == SessionState::Opened) {
+        if app.store.journal().head(session.id).await?.seq == 0 {
+            let header = app.store.journal().header(session.id).await?;
+            write_opening(app, &header, Actor::System).await?;
+        }
+    }
+    Ok(running)
+}

@@ -1,0 +1,106 @@
+//! Who asks: the cookie, and what the policy needs to know of the person behind it.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::COOKIE;
+use axum::http::request::Parts;
+
+use super::error::{ApiError, ApiResult};
+use crate::app::App;
+use crate::auth::policy::{Action, Actor, Resource, SessionFacts, allow};
+use crate::auth::{Grant, SignedIn};
+use crate::domain::{OrgTree, SessionId};
+use crate::store::{Person, Session};
+
+pub const COOKIE_NAME: &str = "yt_session";
+
+/// A signed-in person; extracting it refuses everybody else.
+pub struct Caller {
+    pub signed_in: SignedIn,
+    pub person: Person,
+    pub actor: Actor,
+    pub tree: Arc<OrgTree>,
+}
+
+impl Caller {
+    /// # Errors
+    /// The refusal of the policy.
+    pub fn may(&self, action: Action, resource: Resource<'_>) -> ApiResult<()> {
+        Ok(allow(&self.tree, &self.actor, action, resource)?)
+    }
+
+    pub fn allows(&self, action: Action, resource: Resource<'_>) -> bool {
+        allow(&self.tree, &self.actor, action, resource).is_ok()
+    }
+
+    /// The session, and what the policy needs to know of it, if the caller may do this with it.
+    ///
+    /// # Errors
+    /// `not_found`, or the refusal of the policy.
+    pub async fn session(
+        &self,
+        app: &App,
+        id: SessionId,
+        action: Action,
+    ) -> ApiResult<(Session, SessionFacts)> {
+        let session = app.store.sessions().get(id).await?.ok_or_else(ApiError::not_found)?;
+        let on_roster = app.store.sessions().roster(id).await?.contains(self.actor.person);
+        let facts = facts(&session, on_roster);
+        self.may(action, Resource::Session(&facts))?;
+        Ok((session, facts))
+    }
+
+    /// Finds the account's person and roles.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn load(app: &App, signed_in: SignedIn) -> ApiResult<Self> {
+        let account = &signed_in.account;
+        let person = app.store.persons().get(account.person_id).await?;
+        let person = person.filter(|p| p.active).ok_or_else(ApiError::not_signed_in)?;
+        let grants = app.store.roles().of_person(person.id).await?;
+        let actor = Actor {
+            account: account.id,
+            person: person.id,
+            grants: grants
+                .iter()
+                .map(|g| Grant { org: g.org_id, role: g.role, inherits: g.inherits })
+                .collect(),
+            must_change_password: account.must_change_password,
+        };
+        Ok(Self { signed_in, person, actor, tree: app.orgs.tree(&app.store).await? })
+    }
+}
+
+pub fn facts(session: &Session, on_roster: bool) -> SessionFacts {
+    SessionFacts {
+        org: session.org_id,
+        chair: session.chair,
+        recorder: session.recorder,
+        on_roster,
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> ApiResult<Self> {
+        let token = cookie(&parts.headers).ok_or_else(ApiError::not_signed_in)?;
+        let found = app.sign_ins.find(token).await?;
+        Self::load(app, found.ok_or_else(ApiError::not_signed_in)?).await
+    }
+}
+
+/// The value of our cookie.
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE_NAME)
+        .map(|(_, value)| value)
+}

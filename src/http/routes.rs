@@ -1,0 +1,103 @@
+//! The one table of routes, and the layers around them.
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, on};
+use axum::{Router, middleware as layer};
+
+use super::{account, archive, assets, health, join, middleware, people, sessions};
+use crate::app::App;
+use crate::ws::Ws;
+
+/// Largest body of a request, in bytes; nothing is uploaded in this version.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Routes as they are added, so that a test can walk all of them.
+struct Routes {
+    router: Router<Arc<App>>,
+    table: Vec<(Method, &'static str)>,
+}
+
+impl Routes {
+    fn new() -> Self {
+        Self { router: Router::new(), table: Vec::new() }
+    }
+
+    fn add<H, T>(mut self, method: Method, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Arc<App>>,
+        T: 'static,
+    {
+        let filter = match method {
+            Method::POST => MethodFilter::POST,
+            Method::PUT => MethodFilter::PUT,
+            // HEAD comes with it.
+            _ => MethodFilter::GET,
+        };
+        self.table.push((method, path));
+        self.router = self.router.route(path, on(filter, handler));
+        self
+    }
+}
+
+/// Answers within a time limit.
+fn quick() -> Routes {
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    const PUT: Method = Method::PUT;
+    Routes::new()
+        .add(POST, "/api/login", account::login)
+        .add(POST, "/api/logout", account::logout)
+        .add(POST, "/api/logout-everywhere", account::logout_everywhere)
+        .add(POST, "/api/password", account::password)
+        .add(GET, "/api/me", account::me)
+        .add(PUT, "/api/me/preferences", account::preferences)
+        .add(GET, "/api/sessions", sessions::list)
+        .add(POST, "/api/sessions", sessions::create)
+        .add(GET, "/api/sessions/{id}", sessions::read)
+        .add(POST, "/api/sessions/{id}/open", sessions::open)
+        .add(POST, "/api/sessions/{id}/cancel", sessions::cancel)
+        .add(PUT, "/api/sessions/{id}/policy", sessions::policy)
+        .add(POST, "/api/sessions/{id}/join", join::join)
+        .add(GET, "/api/people", people::list)
+        .add(GET, "/api/archive/{id}", archive::read)
+        .add(GET, "/api/archive/{id}/journal", archive::journal)
+        .add(GET, "/api/archive/{id}/attendance.xlsx", archive::attendance_xlsx)
+        .add(POST, "/api/archive/{id}/render", archive::render)
+        .add(GET, "/livez", health::live)
+        .add(GET, "/readyz", health::ready)
+        .add(GET, "/ca.crt", health::ca)
+}
+
+/// May take as long as the client's line does.
+fn slow() -> Routes {
+    Routes::new()
+        .add(Method::GET, "/api/archive/{id}/journal.jsonl", archive::journal_file)
+        .add(Method::GET, "/media/{id}/recording.mp4", archive::recording)
+        .add(Method::GET, "/media/{id}/poster.jpg", archive::poster)
+}
+
+/// Every route with its method, for the test that walks them.
+pub fn table() -> Vec<(Method, &'static str)> {
+    let mut table = quick().table;
+    table.extend(slow().table);
+    table
+}
+
+/// The whole of HTTP, the websocket and the web client.
+pub fn router(app: Arc<App>, ws: Arc<Ws>) -> Router {
+    quick()
+        .router
+        .layer(layer::from_fn(middleware::time_limit))
+        .merge(slow().router)
+        .fallback(assets::serve)
+        .with_state(app)
+        .merge(crate::ws::router(ws))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(layer::from_fn(middleware::same_origin))
+        .layer(layer::from_fn(middleware::security_headers))
+        .layer(layer::from_fn(middleware::trace))
+}

@@ -1,0 +1,105 @@
+//! Every route, walked by every role: a route that is not in this table fails the test.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use yuntang::http::routes;
+
+use crate::http_support::{NOW_US, TestApp};
+
+/// Who, in the order of the columns below. `member8` belongs to another branch of the same tree,
+/// `outsider` observes another tree.
+const ROLES: [&str; 8] =
+    ["nobody", "secretary", "recorder", "member2", "observer", "member8", "outsider", "admin"];
+
+const NO: u16 = 401;
+const OUT: u16 = 403;
+
+/// Method, path and what each role gets. The session is planned and was never opened, so that
+/// what is allowed is told by 409 or 404 where there is nothing yet.
+#[rustfmt::skip]
+const TABLE: &[(&str, &str, [u16; 8])] = &[
+    //                                                nobody secr  recd  memb  obsv  othr  outs  admn
+    ("GET",  "/api/me",                               [NO,   200,  200,  200,  200,  200,  200,  200]),
+    ("PUT",  "/api/me/preferences",                   [NO,   200,  200,  200,  200,  200,  200,  200]),
+    ("POST", "/api/password",                         [NO,   422,  422,  422,  422,  422,  422,  422]),
+    ("GET",  "/api/sessions",                         [NO,   200,  200,  200,  200,  200,  200,  OUT]),
+    ("POST", "/api/sessions",                         [NO,   201,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/people",                           [NO,   200,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/sessions/{id}",                    [NO,   200,  200,  200,  200,  OUT,  OUT,  OUT]),
+    ("PUT",  "/api/sessions/{id}/policy",             [NO,   200,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/join",               [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/archive/{id}",                     [NO,   200,  200,  200,  200,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/archive/{id}/journal",             [NO,   200,  200,  200,  200,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/archive/{id}/journal.jsonl",       [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/archive/{id}/attendance.xlsx",     [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
+    ("POST", "/api/archive/{id}/render",              [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/media/{id}/recording.mp4",             [NO,   404,  404,  404,  404,  OUT,  OUT,  OUT]),
+    ("GET",  "/media/{id}/poster.jpg",                [NO,   404,  404,  404,  404,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/open",               [NO,   200,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/cancel",             [NO,   409,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/login",                            [NO,   NO,   NO,   NO,   NO,   NO,   NO,   NO]),
+    ("POST", "/api/logout-everywhere",                [NO,   204,  204,  204,  204,  204,  204,  204]),
+    ("POST", "/api/logout",                           [NO,   NO,   NO,   NO,   NO,   NO,   NO,   NO]),
+    ("GET",  "/livez",                                [200,  200,  200,  200,  200,  200,  200,  200]),
+    ("GET",  "/readyz",                               [200,  200,  200,  200,  200,  200,  200,  200]),
+    ("GET",  "/ca.crt",                               [200,  200,  200,  200,  200,  200,  200,  200]),
+];
+
+fn body_of(app: &TestApp, path: &str, role: usize) -> Value {
+    match path {
+        "/api/me/preferences" => json!({ "large_type": true }),
+        "/api/password" => json!({ "old": "x", "new": "short" }),
+        "/api/sessions" => json!({
+            "org_id": app.account("secretary").org_id, "kind": "branch_assembly",
+            "title": "支部党员大会", "planned_start_us": NOW_US, "duration_min": 60,
+        }),
+        "/api/sessions/{id}/policy" => json!({
+            "late_after_s": 600, "early_before_s": 600, "min_ratio_permille": 800, "bridge_s": 60,
+        }),
+        "/api/sessions/{id}/cancel" => json!({ "reason": "改期" }),
+        "/api/login" => json!({ "login": format!("unknown{role}"), "password": "not this one" }),
+        _ => json!({}),
+    }
+}
+
+#[tokio::test]
+async fn every_route_for_every_role() {
+    let app = TestApp::start().await;
+    let session = app.session();
+    let mut clients = vec![app.client()];
+    for role in &ROLES[1..] {
+        clients.push(app.sign_in(role).await);
+    }
+    let mut wrong = Vec::new();
+    for (method, path, expected) in TABLE {
+        // Those who are refused first: the secretary's own steps change the session.
+        let mut order: Vec<usize> = (0..ROLES.len()).collect();
+        order.sort_by_key(|role| ROLES[*role] == "secretary");
+        for role in order {
+            let mut target = path.replace("{id}", &session);
+            if *path == "/api/sessions" && *method == "GET" {
+                target += "?scope=mine";
+            } else if *path == "/api/people" {
+                target += &format!("?org_id={}", app.account("secretary").org_id);
+            }
+            let body = (*method != "GET").then(|| body_of(&app, path, role));
+            let answer = clients[role].send(method, &target, &[], body).await;
+            if answer.status != expected[role] {
+                let (who, want) = (ROLES[role], expected[role]);
+                wrong.push(format!("{method} {path} by {who}: {} not {want}", answer.status));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    app.stop().await;
+}
+
+#[test]
+fn no_route_is_missing_from_the_table() {
+    let walked: BTreeSet<(String, String)> =
+        TABLE.iter().map(|(m, p, _)| ((*m).to_owned(), (*p).to_owned())).collect();
+    let served: BTreeSet<(String, String)> =
+        routes::table().into_iter().map(|(m, p)| (m.to_string(), p.to_owned())).collect();
+    assert_eq!(walked, served);
+}
