@@ -46,7 +46,13 @@ fn bench(options: &Options) -> io::Result<()> {
         let floor = floor::measure(subscribers, options.length)?;
         eprintln!("{subscribers} subscribers: server, {} s", options.length.as_secs());
         let forwarding = load::measure(subscribers, options.length)?;
-        rows.push(report::Row::new(floor, forwarding));
+        eprintln!("{subscribers} subscribers: floor again, {} s", options.length.as_secs());
+        let again = floor::measure(subscribers, options.length)?;
+        // Other work on the machine makes the floor dearer and us look better: the lower counts.
+        let lower = |a: floor::Floor, b: floor::Floor| {
+            if a.cpu_ns_per_packet <= b.cpu_ns_per_packet { a } else { b }
+        };
+        rows.push(report::Row::new(lower(floor, again), forwarding));
     }
     print!("{}", report::table(&rows));
     if let Some(path) = &options.json {
