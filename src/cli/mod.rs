@@ -97,7 +97,17 @@ impl Place {
 
 /// The whole program.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().verb {
+    let verb = Cli::parse().verb;
+    // SAFETY: called before any thread is started; neither call can fail for these values.
+    unsafe {
+        // Database, captures and exports are for the operator's eyes alone.
+        libc::umask(0o077);
+        // A pipe that ends early (`| head`) ends a short verb quietly; a server must live on.
+        if !matches!(verb, Verb::Serve(_) | Verb::Worker { .. }) {
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        }
+    }
+    let result = match verb {
         Verb::Serve(verb) => serve::run(verb),
         Verb::Init(verb) => init::run(verb),
         Verb::Doctor(verb) => doctor::run(verb),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use signaling::ErrorCode;
 use signaling::view::{AgendaItem, SessionState};
 
-use super::caller::Caller;
+use super::caller::{Caller, facts};
 use super::error::{ApiError, ApiResult};
 use super::extract::{Asked, At, Body};
 use super::origin::Origin;
@@ -59,7 +59,11 @@ pub async fn list(
     let mut items = Vec::with_capacity(found.len());
     for session in &found {
         let roster = app.store.sessions().roster(session.id).await?;
-        items.push(SessionCard::of(&app, &caller, session, &roster));
+        let facts = facts(session, roster.contains(caller.actor.person));
+        // What cannot be read is not listed either: administrators see no content.
+        if caller.allows(Action::ReadSession, Resource::Session(&facts)) {
+            items.push(SessionCard::of(&app, &caller, session, &roster));
+        }
     }
     Ok(Json(items.into()))
 }
