@@ -160,7 +160,8 @@ pub enum Event {
         audio: u32,
         video: u32,
     },
-    /// The whole slot map of a peer after a change that needed no negotiation.
+    /// The whole slot map of a peer after a change, and after each of its offers: the last one is
+    /// right, whatever was read between it and the answer.
     Assignments {
         room: RoomId,
         peer: PeerId,

@@ -44,10 +44,10 @@ impl Shard {
         self.refresh_types(key);
         self.assign(now, room);
         let assignments = self.assignments_of(key);
+        // Told by an event as well: an older event may still be on its way when the answer is
+        // read, and the last event has to be right.
+        self.map_changed(key);
         let peer = self.peers.get_mut(key).ok_or(OfferError::Overloaded)?;
-        // The answer itself tells the map.
-        peer.map_changed = false;
-        self.changed_maps.retain(|other| *other != key);
         peer.version += 1;
         let params = AnswerParams {
             session_id: peer.session_id,
