@@ -1,5 +1,6 @@
 //! One integration binary: each subject is a module.
 
+mod archive_jobs;
 mod export_attendance;
 mod http_edge;
 mod http_policy;
