@@ -60,6 +60,21 @@ pub(super) struct Participants {
 }
 
 impl Participants {
+    /// Receive slots (audio, video) that a new device of `person` wants: one for each track of
+    /// the others. At least one of audio, so that who publishes nothing offers too: only then
+    /// does the shard know the device and can tell it of later tracks.
+    pub fn slots_for(&self, person: PersonId) -> (u32, u32) {
+        let others = self.endpoints.values().filter(|endpoint| endpoint.person != person);
+        let (audio, video) = others.flat_map(|endpoint| &endpoint.published).fold(
+            (0, 0),
+            |(audio, video), source| match source {
+                Source::Microphone | Source::ScreenAudio => (audio + 1, video),
+                Source::Camera | Source::Screen => (audio, video + 1),
+            },
+        );
+        (audio.max(1), video)
+    }
+
     pub fn person_of(&self, endpoint: EndpointId) -> Option<PersonId> {
         self.endpoints.get(&endpoint).map(|e| e.person)
     }

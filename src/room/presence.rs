@@ -87,6 +87,7 @@ impl RoomState {
             ),
         };
         entry.endpoints.push(endpoint);
+        let slots = self.here.slots_for(person);
         self.here.endpoints.insert(
             endpoint,
             Endpoint {
@@ -96,7 +97,7 @@ impl RoomState {
                 line: Line::Up,
                 stated: Default::default(),
                 published: Default::default(),
-                slots: (0, 0),
+                slots,
             },
         );
         for id in stale {

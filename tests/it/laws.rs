@@ -45,7 +45,12 @@ fn pure_folders_read_no_clock_and_draw_no_random_number() {
         "rand::",
     ];
     let mut bad = Vec::new();
-    for file in files.iter().filter(|file| file.exists()) {
+    // Files that are tests as a whole are told apart by their names.
+    let is_test = |file: &PathBuf| {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        name == "tests" || name == "testing" || name.ends_with("_tests")
+    };
+    for file in files.iter().filter(|file| file.exists() && !is_test(file)) {
         let text = fs::read_to_string(file).unwrap();
         // Tests inside a module may do as they like.
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();

@@ -36,3 +36,6 @@ export async function rendered(person, session, timeout = 120_000) {
   );
   return (await person.api(`/api/archive/${session}`)).json;
 }
+
+/** Official time of an archive answer, in seconds. */
+export const officialSeconds = (archive) => (archive.official.end_us - archive.official.start_us) / 1e6;
