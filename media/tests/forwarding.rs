@@ -199,6 +199,30 @@ fn the_capture_has_every_packet_between_start_and_end() {
 }
 
 #[test]
+fn a_track_that_begins_during_the_recording_is_captured_from_its_first_packet() {
+    let mut world = World::new();
+    world.shard.set_capture(ROOM, true);
+    world.join(1, &AV, 0, 0);
+    world.talk(seconds(1));
+    let mut begun = std::collections::HashMap::new();
+    for tap in &world.taps.0 {
+        match tap {
+            Tapped::Start(track, source, _) => assert!(begun.insert(*track, (*source, 0)).is_none()),
+            Tapped::Rtp { track, payload, .. } => {
+                let (source, count) = begun.get_mut(track).expect("nothing comes before the start");
+                // The number that the bot wrote at the end of its payload counts from zero.
+                let number = u32::from_be_bytes(payload[payload.len() - 4..].try_into().unwrap());
+                assert_eq!(number, *count, "{source:?}");
+                *count += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(begun.len(), 2);
+    assert!(begun.values().all(|(_, count)| *count > 20), "{begun:?}");
+}
+
+#[test]
 fn a_screen_takes_the_slot_of_a_camera_when_none_is_free() {
     let mut world = World::new();
     world.join(1, &[Source::Camera], 0, 0);

@@ -163,6 +163,8 @@ impl Shard {
         if !track.started && !padding {
             let payload_type = header.payload_type;
             self.start_track(now, binding.track, codec, payload_type);
+            // Before its first packet, or the capture would miss it: a key frame, as a rule.
+            self.mark_capture(tap);
         }
         let Some(track) = self.tracks.get_mut(binding.track) else { return };
         let layer = &mut track.layers[usize::from(binding.layer)];
