@@ -8,6 +8,7 @@ pub mod doorkeeper;
 pub mod opening;
 mod orgs;
 pub mod server;
+pub mod sign_in_watch;
 
 use std::io;
 use std::sync::Arc;

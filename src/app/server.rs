@@ -8,6 +8,7 @@ use media_io::{Media, MediaConfig};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::sign_in_watch::SignInWatch;
 use super::{App, StartError, connect, doorkeeper::Door, opening};
 use crate::archive::jobs::WorkerCommand;
 use crate::archive::{Finisher, Jobs};
@@ -18,7 +19,7 @@ use crate::http::listener::{Peer, PortListener, bind};
 use crate::http::{routes, tls};
 use crate::room::ports::Ports;
 use crate::store::JournalAppender;
-use crate::ws::Ws;
+use crate::ws::{LiveLines, Ws};
 
 /// Requests that are still running when the server ends get so long.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -34,11 +35,14 @@ pub struct Server {
     pub app: Arc<App>,
     /// The TCP port.
     pub address: SocketAddr,
+    /// Its websockets, by sign-in.
+    pub lines: Arc<LiveLines>,
     media: Media,
     jobs: Jobs,
     stop: watch::Sender<bool>,
     http: JoinHandle<()>,
     sweep: JoinHandle<()>,
+    watch: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
 
@@ -66,6 +70,7 @@ impl Server {
         let app = App::new(config, clock.clone(), store, appender, installation, ports).await?;
         let door = Arc::new(Door::new(&app));
         let ws = Ws::new(app.join_tokens.clone(), door, app.rooms.clone(), clock);
+        let lines = ws.lines.clone();
         let (stop, stopping) = watch::channel(false);
         let listener = PortListener::new(tcp, tls)
             .map_err(|source| StartError::Port { port: app.config.port, source })?;
@@ -76,15 +81,17 @@ impl Server {
         let data = app.config.data.clone();
         let jobs = Jobs::spawn(app.store.clone(), finisher, data, app.clock.clone(), worker);
         let sweep = tokio::spawn(sweep(app.clone()));
+        let watch = tokio::spawn(SignInWatch::new(app.clone(), lines.clone()).run());
         app.set_ready(true);
-        Ok(Self { app, address, media, jobs, stop, http, sweep, writer })
+        Ok(Self { app, address, lines, media, jobs, stop, http, sweep, watch, writer })
     }
 
     /// Ends everything in order.
     pub async fn stop(self) {
-        let Self { app, media, jobs, stop, mut http, sweep, writer, .. } = self;
+        let Self { app, media, jobs, stop, mut http, sweep, watch, writer, .. } = self;
         app.set_ready(false);
         sweep.abort();
+        watch.abort();
         let _ = stop.send(true);
         if tokio::time::timeout(ROOMS, app.rooms.stop()).await.is_err() {
             tracing::error!("rooms did not end in time");

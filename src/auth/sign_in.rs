@@ -1,15 +1,17 @@
 //! Signing in and out: cookies, idle time, throttling.
 //!
 //! A cookie holds 256 random bits, the database only their hash. A sign-in ends after twelve
-//! hours, or when nothing was asked for half an hour; a live websocket counts as asking
-//! ([`SignIns::touch`]), so that nobody is signed out by sitting in a long meeting. When somebody
-//! was last heard of is kept in memory: a restart of the server starts the half hour anew.
+//! hours, or when nothing was asked for half an hour; a live websocket counts as asking and carries
+//! the sign-in over the twelve hours ([`SignIns::keep_alive`]), so that nobody is signed out by
+//! sitting in a long meeting. When somebody was last heard of is kept in memory: a restart of the
+//! server starts the half hour anew.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
+use tokio::sync::Notify;
 
 use super::keys::{KeyError, hex, random, token_hash};
 use super::password::{self, PasswordError, Passwords, WeakPassword};
@@ -57,11 +59,20 @@ pub struct SignIns {
     passwords: Passwords,
     throttle: Mutex<Throttle>,
     seen: Mutex<HashMap<String, i64>>,
+    /// One listener: whoever watches the live websockets.
+    ended: Notify,
 }
 
 impl SignIns {
     pub fn new(store: Store, clock: Clock, passwords: Passwords) -> Self {
-        Self { store, clock, passwords, throttle: Mutex::default(), seen: Mutex::default() }
+        Self {
+            store,
+            clock,
+            passwords,
+            throttle: Mutex::default(),
+            seen: Mutex::default(),
+            ended: Notify::new(),
+        }
     }
 
     /// Checks login and password; the value for the cookie, and the account.
@@ -136,6 +147,23 @@ impl SignIns {
         Ok(stands)
     }
 
+    /// For the websocket: its person sits in a meeting, so the sign-in is neither idle nor at its
+    /// end; half an hour is left to it after the meeting.
+    ///
+    /// # Errors
+    /// [`SignInError::Store`]
+    pub async fn keep_alive(&self, token_hash: &str) -> Result<(), SignInError> {
+        let now_us = self.clock.now_us();
+        self.store.web_sessions().extend(token_hash, now_us + IDLE_US).await?;
+        self.note(token_hash.to_owned(), now_us);
+        Ok(())
+    }
+
+    /// Waits until this process ends a sign-in (others are found by asking the store).
+    pub async fn some_ended(&self) {
+        self.ended.notified().await;
+    }
+
     /// Ends one sign-in.
     ///
     /// # Errors
@@ -143,6 +171,7 @@ impl SignIns {
     pub async fn end(&self, token_hash: &str) -> Result<(), SignInError> {
         self.store.web_sessions().revoke(token_hash).await?;
         lock(&self.seen).remove(token_hash);
+        self.ended.notify_one();
         Ok(())
     }
 
@@ -152,6 +181,7 @@ impl SignIns {
     /// [`SignInError::Store`]
     pub async fn end_all(&self, account: AccountId) -> Result<(), SignInError> {
         self.store.web_sessions().revoke_all(account).await?;
+        self.ended.notify_one();
         Ok(())
     }
 
@@ -181,11 +211,8 @@ impl SignIns {
         lock(&self.throttle).succeeded(&me.account.login, address, now_us);
         let hash = self.passwords.hash(new).await?;
         self.store.accounts().set_password(me.account.id, &hash, false).await?;
-        let kept = self.store.web_sessions().get(&me.token_hash, now_us).await?;
-        self.store.web_sessions().revoke_all(me.account.id).await?;
-        if let Some(kept) = kept {
-            self.store.web_sessions().create(&me.token_hash, &kept).await?;
-        }
+        self.store.web_sessions().revoke_others(me.account.id, &me.token_hash).await?;
+        self.ended.notify_one();
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What every request passes through.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request};
@@ -70,10 +71,28 @@ pub fn origin_fits(headers: &HeaderMap) -> bool {
     };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let from = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-    match (from, host) {
-        (Some(("http" | "https", from)), Some(host)) => from.eq_ignore_ascii_case(host),
+    let (Some((scheme, from)), Some(host)) = (from, host) else { return false };
+    let default_port = match scheme {
+        "https" => 443,
+        "http" => 80,
+        _ => return false,
+    };
+    match (authority(from, default_port), authority(host, default_port)) {
+        (Some(from), Some(host)) => from == host,
         _ => false,
     }
+}
+
+/// Host in lower case and port, IPv6 in its shortest form.
+fn authority(text: &str, default_port: u16) -> Option<(String, u16)> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && !port.contains(']') => (host, port.parse().ok()?),
+        _ => (text, default_port),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host =
+        host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |ip| ip.to_string());
+    (!host.is_empty()).then_some((host, port))
 }
 
 /// Bounds the time of a request.
@@ -130,6 +149,9 @@ mod tests {
             (vec![host.clone(), (ORIGIN, "https://10.0.0.1:8443.evil.example")], false),
             (vec![host.clone(), (ORIGIN, "null")], false),
             (vec![(ORIGIN, "https://10.0.0.1:8443")], false),
+            (vec![(HOST, "[0:0:0:0:0:0:0:1]:8443"), (ORIGIN, "http://[::1]:8443")], true),
+            (vec![(HOST, "meet.example:443"), (ORIGIN, "https://Meet.example")], true),
+            (vec![(HOST, "meet.example:443"), (ORIGIN, "http://meet.example")], false),
             (vec![host.clone()], true),
             (vec![host, cookie], false),
         ] {

@@ -10,7 +10,7 @@ mod file;
 mod health;
 mod join;
 pub mod listener;
-mod middleware;
+pub mod middleware;
 mod origin;
 mod people;
 mod redirect;

@@ -75,6 +75,10 @@ pub enum Command {
         endpoint: EndpointId,
         last_frame: Instant,
     },
+    /// The sign-in behind an endpoint was ended; its websocket is closed already.
+    SignedOut {
+        endpoint: EndpointId,
+    },
     /// Server shutdown: lines are ended with `restarting`; the session stays open in the journal.
     Stop,
 }
@@ -273,6 +277,7 @@ impl Actor {
                 let last_frame_mono_us = self.clock.mono_us(last_frame);
                 inputs.push(Input::LineLost { endpoint, last_frame_mono_us });
             }
+            Command::SignedOut { endpoint } => inputs.push(Input::SignedOut { endpoint }),
             Command::Stop => {}
         }
     }

@@ -66,6 +66,10 @@ pub enum Input {
         endpoint: EndpointId,
         last_frame_mono_us: i64,
     },
+    /// The sign-in behind an endpoint was ended.
+    SignedOut {
+        endpoint: EndpointId,
+    },
     /// Answer to [`Effect::Offer`].
     Answered {
         endpoint: EndpointId,

@@ -206,6 +206,14 @@ impl RoomState {
         self.out.push(Effect::Bye { endpoint: id, error });
     }
 
+    /// The sign-in behind an endpoint was ended: it leaves at once and cannot be resumed. For the
+    /// record it is a drop: whoever signs in again within a minute was not absent.
+    pub(super) fn signed_out(&mut self, id: EndpointId, now: Now) {
+        self.line_lost(id, now.mono_us, now);
+        self.depart(id, LeaveReason::Drop, now);
+        self.close_line(id);
+    }
+
     /// The chair asks a person to leave, on every device.
     pub(super) fn remove(
         &mut self,

@@ -111,6 +111,7 @@ impl RoomState {
             Input::Answered { endpoint, id, publications, result } => {
                 self.answered(endpoint, id, &publications, result, now);
             }
+            Input::SignedOut { endpoint } => self.signed_out(endpoint, now),
             Input::Media(notice) => self.media_notice(notice),
             Input::Capture(report) => self.capture_report(report, now),
             Input::Tick => {}
@@ -130,7 +131,11 @@ impl RoomState {
             Input::Request { endpoint, id, .. } | Input::Answered { endpoint, id, .. } => {
                 self.out.push(Effect::Refuse { endpoint, id, error: refusal::ended() });
             }
-            Input::LineLost { .. } | Input::Media(_) | Input::Capture(_) | Input::Tick => {}
+            Input::LineLost { .. }
+            | Input::SignedOut { .. }
+            | Input::Media(_)
+            | Input::Capture(_)
+            | Input::Tick => {}
         }
     }
 

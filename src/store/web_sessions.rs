@@ -1,6 +1,11 @@
 //! Signed-in browsers, by the hash of their cookie.
+//!
+//! Ending a sign-in changes a mark in the same transaction, so that a server notices by reading one
+//! row that some have ended, also when another process (the command line) ended them.
 
-use super::db::{Store, args};
+use std::collections::HashSet;
+
+use super::db::{Store, Value, args};
 use super::error::StoreError;
 use crate::domain::AccountId;
 
@@ -10,6 +15,9 @@ pub struct WebSession {
     pub created_us: i64,
     pub expires_us: i64,
 }
+
+/// The mark's name in the settings.
+const ENDINGS: &str = "sign_in_endings";
 
 pub struct WebSessions<'a>(pub(super) &'a Store);
 
@@ -42,12 +50,49 @@ impl WebSessions<'_> {
 
     pub async fn revoke(&self, token_hash: &str) -> Result<(), StoreError> {
         let sql = "DELETE FROM web_sessions WHERE token_hash = $1";
-        self.0.execute(sql, args![token_hash]).await.map(drop)
+        self.end(sql, args![token_hash]).await.map(drop)
     }
 
     /// Sign out everywhere; the number of browsers signed out.
     pub async fn revoke_all(&self, account: AccountId) -> Result<u64, StoreError> {
-        self.0.execute("DELETE FROM web_sessions WHERE account_id = $1", args![account]).await
+        self.end("DELETE FROM web_sessions WHERE account_id = $1", args![account]).await
+    }
+
+    /// Sign out everywhere else.
+    pub async fn revoke_others(&self, account: AccountId, kept: &str) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM web_sessions WHERE account_id = $1 AND token_hash <> $2";
+        self.end(sql, args![account, kept]).await
+    }
+
+    async fn end(&self, sql: &'static str, args: Vec<Value>) -> Result<u64, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let ended = tx.execute(sql, args).await?;
+        if ended > 0 {
+            let mark = super::new_id::<uuid::Uuid>().to_string();
+            let sql = "INSERT INTO settings (key, value) VALUES ($1, $2)
+                       ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+            tx.execute(sql, args![ENDINGS, mark]).await?;
+        }
+        tx.commit().await?;
+        Ok(ended)
+    }
+
+    /// Differs from an earlier answer when sign-ins were ended between the two.
+    pub async fn endings(&self) -> Result<Option<String>, StoreError> {
+        self.0.settings().get(ENDINGS).await
+    }
+
+    /// The hashes of all sign-ins that were not ended.
+    pub async fn all(&self) -> Result<HashSet<String>, StoreError> {
+        let rows = self.0.all("SELECT token_hash FROM web_sessions", vec![]).await?;
+        rows.iter().map(|row| row.text("token_hash")).collect()
+    }
+
+    /// The sign-in lasts until then at least; nothing for one that was ended.
+    pub async fn extend(&self, token_hash: &str, until_us: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE web_sessions SET expires_us = $2
+                   WHERE token_hash = $1 AND expires_us < $2";
+        self.0.execute(sql, args![token_hash, until_us]).await.map(drop)
     }
 
     pub async fn delete_expired(&self, now_us: i64) -> Result<u64, StoreError> {

@@ -12,6 +12,7 @@ use signaling::{Backlog, Connection, ErrorCode, Hello, Incoming, State, WireErro
 use tokio::sync::{mpsc, oneshot};
 
 use super::Ws;
+use super::live::Held;
 use crate::auth::join_token::{JoinClaims, JoinTokenError};
 use crate::domain::EndpointId;
 use crate::room::actor::{Admission, Command, RoomHandle, ToLine};
@@ -28,15 +29,26 @@ struct Entered {
     line: mpsc::Receiver<ToLine>,
     ask: mpsc::Receiver<Ask>,
     resume_token: String,
+    held: Held,
 }
 
-type Joined = Result<(Admission, RoomHandle, Option<(Left, u32)>), WireError>;
+/// A hello that was let in.
+struct Joined {
+    admission: Admission,
+    room: RoomHandle,
+    left: Option<(Left, u32)>,
+    held: Held,
+}
+
+type Answered = Result<Joined, WireError>;
 
 enum Ended {
     /// The websocket is gone or silent; the endpoint may come back.
     Lost,
     /// Somebody showed the resume token: hand over.
     Asked(Ask),
+    /// The sign-in behind it was ended; page and room know.
+    SignedOut,
     /// The room ended it, or there was nothing to end.
     Over,
 }
@@ -67,7 +79,7 @@ async fn afterwards(mut backlog: Backlog, mut entered: Entered, ended: Ended, la
     let session = room.session;
     let left = |backlog, line| Left { session, endpoint, backlog, line, last_frame };
     match ended {
-        Ended::Over => return,
+        Ended::Over | Ended::SignedOut => return,
         Ended::Asked(ask) => {
             if ask.send(left(backlog, entered.line)).is_err() {
                 // The new websocket gave up meanwhile: this endpoint is lost after all.
@@ -98,6 +110,10 @@ async fn afterwards(mut backlog: Backlog, mut entered: Entered, ended: Ended, la
                 let _ = ask.send(left(backlog, entered.line));
                 return;
             }
+            () = entered.held.ended() => {
+                let _ = room.send(Command::SignedOut { endpoint }).await;
+                return;
+            }
             () = tokio::time::sleep_until(until.into()) => return,
         }
     }
@@ -108,7 +124,7 @@ struct Task {
     writer: Writer,
     ws: Arc<Ws>,
     entered: Option<Entered>,
-    joining: Option<oneshot::Receiver<Joined>>,
+    joining: Option<oneshot::Receiver<Answered>>,
 }
 
 fn now_us(ws: &Ws) -> u64 {
@@ -130,9 +146,9 @@ impl Task {
                 return Ended::Lost;
             }
             let due = self.ws.base + Duration::from_micros(self.connection.next_timeout());
-            let (line, ask) = match &mut self.entered {
-                Some(entered) => (Some(&mut entered.line), Some(&mut entered.ask)),
-                None => (None, None),
+            let (line, ask, held) = match &mut self.entered {
+                Some(Entered { line, ask, held, .. }) => (Some(line), Some(ask), Some(held)),
+                None => (None, None, None),
             };
             tokio::select! {
                 frame = stream.next() => match frame {
@@ -163,7 +179,11 @@ impl Task {
                     }
                 },
                 Some(ask) = receive(ask) => return Ended::Asked(ask),
-                joined = joined(&mut self.joining) => self.enter(joined).await,
+                () = signed_out(held) => {
+                    self.sign_out().await;
+                    return Ended::SignedOut;
+                }
+                answered = answered(&mut self.joining) => self.enter(answered).await,
                 () = tokio::time::sleep_until(due.into()) => {
                     let now = self.now();
                     self.connection.handle_timeout(now);
@@ -188,11 +208,11 @@ impl Task {
                     self.joining = Some(rx);
                     let ws = Arc::clone(&self.ws);
                     tokio::spawn(async move {
-                        let joined = tokio::time::timeout(HELLO_TIMEOUT, join(&ws, hello)).await;
-                        let joined = joined.unwrap_or_else(|_| Err(busy()));
-                        if let Err(Ok((admission, room, _))) = tx.send(joined) {
+                        let answer = tokio::time::timeout(HELLO_TIMEOUT, join(&ws, hello)).await;
+                        let answer = answer.unwrap_or_else(|_| Err(busy()));
+                        if let Err(Ok(joined)) = tx.send(answer) {
                             // The websocket died meanwhile.
-                            report_lost(&room, admission.endpoint).await;
+                            report_lost(&joined.room, joined.admission.endpoint).await;
                         }
                     });
                 }
@@ -209,10 +229,10 @@ impl Task {
         true
     }
 
-    async fn enter(&mut self, joined: Joined) {
+    async fn enter(&mut self, answered: Answered) {
         self.joining = None;
         let now = self.now();
-        let (admission, room, left) = match joined {
+        let Joined { admission, room, left, held } = match answered {
             Ok(joined) => joined,
             Err(error) => return self.connection.reject(error, now),
         };
@@ -227,7 +247,7 @@ impl Task {
         match line {
             Some(line) if welcomed && self.connection.state() == State::Open => {
                 let ask = self.ws.registry.parking.register(resume_token.clone());
-                self.entered = Some(Entered { room, endpoint, line, ask, resume_token });
+                self.entered = Some(Entered { room, endpoint, line, ask, resume_token, held });
             }
             _ => {
                 self.connection.reject(busy(), now);
@@ -249,6 +269,19 @@ impl Task {
             }
         }
         false
+    }
+
+    /// Page and room are told side by side: neither waits for the other.
+    async fn sign_out(&mut self) {
+        let now = self.now();
+        self.connection.bye_after_queue(signed_out_error(), now);
+        let room = self.entered.as_ref().map(|entered| (entered.room.clone(), entered.endpoint));
+        let tell = async {
+            if let Some((room, endpoint)) = room {
+                let _ = room.send(Command::SignedOut { endpoint }).await;
+            }
+        };
+        tokio::join!(tell, self.close());
     }
 
     /// The room fell over, or dropped this line because its queue was full.
@@ -279,7 +312,7 @@ impl Task {
 }
 
 /// Token, doorkeeper, records, what is left of the old line, and the room's durable welcome.
-async fn join(ws: &Arc<Ws>, hello: Hello) -> Joined {
+async fn join(ws: &Arc<Ws>, hello: Hello) -> Answered {
     let claims =
         ws.tokens.verify(&hello.token, ws.clock.now_us()).map_err(|error| match error {
             JoinTokenError::Invalid => {
@@ -289,8 +322,10 @@ async fn join(ws: &Arc<Ws>, hello: Hello) -> Joined {
                 WireError::new(ErrorCode::TokenExpired, "入场凭证已过期，请重新打开会议链接")
             }
         })?;
+    // Before the doorkeeper is asked: an ending after his answer finds this line.
+    let held = ws.lines.hold(&claims.account_session);
     if !ws.doorkeeper.admits(&claims).await {
-        return Err(WireError::new(ErrorCode::NotAuthenticated, "登录已失效，请重新登录"));
+        return Err(signed_out_error());
     }
     let room = ws.registry.room(claims.session.into()).await?;
     let (left, last_seq) = match &hello.resume {
@@ -320,7 +355,7 @@ async fn join(ws: &Arc<Ws>, hello: Hello) -> Joined {
             });
         }
     };
-    Ok((admission, room, left.map(|left| (left, last_seq))))
+    Ok(Joined { admission, room, left: left.map(|left| (left, last_seq)), held })
 }
 
 /// An endpoint that was let in has no websocket any more.
@@ -351,6 +386,10 @@ fn arrival(claims: JoinClaims, hello: &Hello, previous: Option<Previous>) -> Arr
     }
 }
 
+fn signed_out_error() -> WireError {
+    WireError::new(ErrorCode::NotAuthenticated, "登录已失效，请重新登录")
+}
+
 fn busy() -> WireError {
     WireError {
         code: ErrorCode::Overloaded,
@@ -367,7 +406,14 @@ async fn receive<T>(from: Option<&mut mpsc::Receiver<T>>) -> Option<T> {
     }
 }
 
-async fn joined(joining: &mut Option<oneshot::Receiver<Joined>>) -> Joined {
+async fn signed_out(held: Option<&mut Held>) {
+    match held {
+        Some(held) => held.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn answered(joining: &mut Option<oneshot::Receiver<Answered>>) -> Answered {
     match joining {
         Some(receiver) => receiver.await.unwrap_or_else(|_| Err(busy())),
         None => std::future::pending().await,

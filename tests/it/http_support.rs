@@ -14,6 +14,8 @@ use yuntang::clock::Clock;
 use yuntang::config::{Config, DataDir};
 use yuntang::store::Store;
 
+use crate::room_support::Page;
+
 /// 2026-11-22 01:00 UTC.
 pub const NOW_US: i64 = 1_795_309_200_000_000;
 
@@ -87,6 +89,25 @@ impl TestApp {
         assert_eq!(answer.status, 200, "{}", answer.text());
         client.cookie = Some(answer.cookie().unwrap());
         client
+    }
+
+    /// Opens the demo session as its secretary.
+    pub async fn open(&self) -> Client {
+        let secretary = self.sign_in("secretary").await;
+        let path = format!("/api/sessions/{}/open", self.session());
+        let answer = secretary.post(&path, json!({})).await;
+        assert!(answer.status < 300, "{}", answer.text());
+        secretary
+    }
+
+    /// In the room of the demo session.
+    pub async fn enter(&self, client: &Client) -> (Page, Value) {
+        let path = format!("/api/sessions/{}/join", self.session());
+        let grant = client.post(&path, json!({})).await.json();
+        let mut page = Page::connect(self.address()).await;
+        let welcome = page.hello(grant["token"].as_str().unwrap(), None).await;
+        assert_eq!(welcome["reply"]["kind"], "welcome", "{welcome}");
+        (page, welcome["reply"].clone())
     }
 
     pub async fn stop(self) {

@@ -17,3 +17,4 @@ mod store_appender;
 mod store_contract;
 mod store_support;
 mod ws_line;
+mod ws_sign_in;

@@ -289,9 +289,7 @@ impl Server {
     }
 
     pub async fn connect(&self) -> Page {
-        let (socket, _) =
-            connect_async(format!("ws://{}/ws", self.address)).await.expect("websocket");
-        Page { socket, seq: 0, next_id: 0 }
+        Page::connect(self.address).await
     }
 
     /// A page of person `n` that is in.
@@ -312,6 +310,11 @@ pub struct Page {
 }
 
 impl Page {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let (socket, _) = connect_async(format!("ws://{address}/ws")).await.expect("websocket");
+        Self { socket, seq: 0, next_id: 0 }
+    }
+
     pub async fn send(&mut self, request: Value) -> u64 {
         self.next_id += 1;
         let frame = json!({"type": "request", "id": self.next_id, "request": request});

@@ -14,6 +14,7 @@ enum Step {
     Lose(usize, i64),
     Resume(usize, bool),
     Leave(usize),
+    SignOut(usize),
     Ask(usize, usize),
 }
 
@@ -24,6 +25,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0usize..8, 0..15 * S).prop_map(|(n, ago)| Step::Lose(n, ago)),
         3 => (0usize..8, any::<bool>()).prop_map(|(n, kept)| Step::Resume(n, kept)),
         1 => (0usize..8).prop_map(Step::Leave),
+        1 => (0usize..8).prop_map(Step::SignOut),
         5 => (0usize..8, 0usize..9).prop_map(|(n, what)| Step::Ask(n, what)),
     ]
 }
@@ -118,6 +120,11 @@ proptest! {
                         world.handle(Input::Request {
                             endpoint: endpoint(on), id: 1, request: Request::Leave, fresh: Uuid::nil(),
                         });
+                    }
+                }
+                Step::SignOut(n) => {
+                    if let Some((_, on)) = pick(n) {
+                        world.handle(Input::SignedOut { endpoint: endpoint(on) });
                     }
                 }
                 Step::Ask(n, what) => {
