@@ -146,7 +146,9 @@ fn open_video(job: &Job) -> Result<ffmpeg::encoder::Video, WorkerError> {
         .doing("finding the H.264 encoder")?;
     let mut context = ffmpeg::codec::Context::new_with_codec(codec);
     ff::tag_bt601(&mut context);
-    context.set_flags(ffmpeg::codec::Flags::GLOBAL_HEADER);
+    // Without the second flag x264 opens its groups of pictures, and players that seek to a cut
+    // meet references that they never decoded.
+    context.set_flags(ffmpeg::codec::Flags::GLOBAL_HEADER | ffmpeg::codec::Flags::CLOSED_GOP);
     let mut encoder = context.encoder().video().doing("opening the H.264 encoder")?;
     let fps = job.mp4.fps as i32;
     encoder.set_width(job.mp4.width);

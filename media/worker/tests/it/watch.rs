@@ -104,6 +104,25 @@ pub fn tool(program: &str, args: &[&str]) -> (Vec<u8>, String) {
     (output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// Every key frame is a place to begin: what follows decodes without a word of complaint.
+pub fn seeks_anywhere(path: &Path) {
+    let path = path.to_str().expect("path");
+    let args = ["-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time,flags"];
+    let (out, _) = tool("ffprobe", &[&args[..], &["-of", "csv=p=0", path]].concat());
+    let packets = String::from_utf8(out).expect("ffprobe");
+    let keys = packets.lines().filter_map(|line| line.split_once(",K").map(|(at, _)| at));
+    let mut count = 0;
+    for at in keys {
+        let (_, complaints) = tool(
+            "ffmpeg",
+            &["-v", "warning", "-ss", at, "-i", path, "-frames:v", "8", "-f", "null", "-"],
+        );
+        assert_eq!(complaints, "", "from the key frame at {at} s");
+        count += 1;
+    }
+    assert!(count > 1, "one key frame only");
+}
+
 /// A recording, decoded.
 pub struct Film {
     pub frames: Vec<Vec<u8>>,
