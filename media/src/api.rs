@@ -172,8 +172,9 @@ pub enum Event {
         room: RoomId,
         peer: Option<PeerId>,
     },
-    /// Last event of a room: the shard that held it failed, or nobody read its events for too
-    /// long. Its peers and its capture are gone; open it again and let the clients offer anew.
+    /// Last event of a room: the shard that held it failed. Its peers and its capture are gone;
+    /// open it again and let the clients offer anew. A room whose events nobody reads is closed
+    /// without this event, which nobody would read either: its channel ends.
     RoomFailed {
         room: RoomId,
     },

@@ -255,6 +255,9 @@ pub enum Event {
     },
     /// A newer device of the same person publishes now; this one only watches.
     Replaced,
+    /// The newer devices have gone: this one may publish again. Its sources stay switched off
+    /// until it switches them on.
+    MayPublish,
     /// The media transport of this endpoint is up or gone (consent expired).
     MediaConnected {
         connected: bool,

@@ -13,7 +13,7 @@ use signaling::view::{Counts, RecordingState, SessionState};
 use signaling::{ErrorCode, Notice, Reply, Request, Welcome, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::clock::SessionClock;
+use super::clock::{Anchor, SessionClock};
 use super::effect::{
     Arrival, CaptureCommand, CaptureReport, CaptureTrouble, Effect, Input, MediaCommand,
     MediaNotice, Ticket,
@@ -195,11 +195,15 @@ impl Actor {
         (actor, handle)
     }
 
-    /// Runs until the session ends. `first` are the effects of a restart.
-    pub async fn run(mut self, first: Vec<Effect>) -> End {
+    /// Runs until the session ends. `first` are the effects of a restart; `anchor` is to be kept
+    /// when the machine was booted anew.
+    pub async fn run(mut self, first: Vec<Effect>, anchor: Option<Anchor>) -> End {
         let end = match self.perform(first).await {
             Ok(Some(end)) => end,
-            Ok(None) => self.serve().await,
+            Ok(None) => {
+                self.keep(anchor).await;
+                self.serve().await
+            }
             Err(error) => self.records_failed(&error),
         };
         if self.capturing {
@@ -213,6 +217,15 @@ impl Actor {
         }
         self.ports.media.close_room(self.session).await;
         end
+    }
+
+    /// After the journal says that the boot was bridged, never before.
+    async fn keep(&self, anchor: Option<Anchor>) {
+        let Some(anchor) = anchor else { return };
+        // If it fails the next restart bridges once more, by the wall clock.
+        if let Err(error) = self.ports.records.store_anchor(self.session, anchor).await {
+            tracing::error!(session = %self.session, %error, "clock of the session not stored");
+        }
     }
 
     async fn serve(&mut self) -> End {

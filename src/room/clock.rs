@@ -63,17 +63,19 @@ impl MachineClock {
         (clock, Anchor { boot_id: self.boot_id.clone(), origin_us })
     }
 
-    /// Carries on after a restart. `last` is the time of the last journal event. Also says
-    /// whether the machine was booted anew, so that the wall clock had to bridge the boot.
-    pub fn resume(&self, anchor: Option<&Anchor>, last: Now) -> (SessionClock, bool) {
+    /// Carries on after a restart. `last` is the time of the last journal event. An anchor comes
+    /// back when the machine was booted anew, so that the wall clock had to bridge the boot; it is
+    /// to be kept in place of the old one.
+    pub fn resume(&self, anchor: Option<&Anchor>, last: Now) -> (SessionClock, Option<Anchor>) {
         let now_us = self.since_boot_us();
         if let Some(anchor) = anchor.filter(|anchor| anchor.boot_id == self.boot_id) {
             // The journal is the later witness if the two should disagree.
             let elapsed_us = (now_us - anchor.origin_us).max(last.mono_us);
-            return (self.start(elapsed_us).0, false);
+            return (self.start(elapsed_us).0, None);
         }
         let elapsed_us = last.mono_us + (self.wall_us() - last.wall_us).max(0);
-        (self.start(elapsed_us).0, true)
+        let (clock, anchor) = self.start(elapsed_us);
+        (clock, Some(anchor))
     }
 }
 
@@ -127,8 +129,8 @@ mod tests {
         let wall = Clock::fixed(LAST.wall_us - 3_600_000_000);
         let machine = MachineClock::new("boot-a".into(), 500_000_000, wall);
         let anchor = Anchor { boot_id: "boot-a".into(), origin_us: 430_000_000 };
-        let (clock, new_boot) = machine.resume(Some(&anchor), LAST);
-        assert!(!new_boot);
+        let (clock, new) = machine.resume(Some(&anchor), LAST);
+        assert_eq!(new, None);
         assert!(close(clock.now().mono_us, 70_000_000));
     }
 
@@ -137,8 +139,11 @@ mod tests {
         let wall = Clock::fixed(LAST.wall_us + 90_000_000);
         let machine = MachineClock::new("boot-b".into(), 10_000_000, wall);
         let anchor = Anchor { boot_id: "boot-a".into(), origin_us: 430_000_000 };
-        let (clock, new_boot) = machine.resume(Some(&anchor), LAST);
-        assert!(new_boot);
+        let (clock, new) = machine.resume(Some(&anchor), LAST);
+        assert!(close(clock.now().mono_us, 150_000_000));
+        // The next restart on the new boot goes on from the new anchor, and guesses nothing.
+        let (clock, again) = machine.resume(new.as_ref(), LAST);
+        assert_eq!(again, None);
         assert!(close(clock.now().mono_us, 150_000_000));
     }
 

@@ -109,6 +109,12 @@ pub trait RecordsPort: Send + Sync + 'static {
         state: SessionState,
         at_us: i64,
     ) -> BoxFuture<'_, Result<(), NotDurable>>;
+    /// The session's clock, after the machine was booted anew.
+    fn store_anchor(
+        &self,
+        session: SessionId,
+        anchor: Anchor,
+    ) -> BoxFuture<'_, Result<(), NotDurable>>;
     /// After 散会: signs the head and asks for the rendering. Safe to call again.
     fn finish(
         &self,

@@ -255,6 +255,7 @@ impl RoomState {
 
     /// Takes an endpoint out of the room; the leave is in the journal already.
     fn depart(&mut self, id: EndpointId, reason: LeaveReason, now: Now) {
+        let published = self.here.person_of(id).and_then(|person| self.here.publisher(person));
         let Some((gone, last)) = self.here.remove(id) else { return };
         self.out.push(Effect::Media(MediaCommand::RemovePeer { endpoint: id }));
         if self.speaker == Some(gone.person) && last {
@@ -267,6 +268,15 @@ impl RoomState {
             self.chair_departs(gone.person, reason, now);
         } else {
             self.show(gone.person);
+            if published == Some(id) && self.here.role(gone.person) != Some(Role::Observer) {
+                self.may_publish_again(gone.person);
+            }
+        }
+    }
+
+    fn may_publish_again(&mut self, person: PersonId) {
+        if let Some(endpoint) = self.here.publisher(person) {
+            self.out.push(Effect::Send { endpoint, event: Event::MayPublish });
         }
     }
 

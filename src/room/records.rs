@@ -11,7 +11,7 @@ use super::state::CHAT_SHOWN;
 use crate::archive::Finisher;
 use crate::domain::{ChatId, OrgRole, PersonId, SessionId};
 use crate::journal::NewEvent;
-use crate::store::{JournalAppender, Session, Store, StoreError, StoredChat};
+use crate::store::{BootAnchor, JournalAppender, Session, Store, StoreError, StoredChat};
 
 pub struct Records {
     store: Store,
@@ -137,6 +137,18 @@ impl RecordsPort for Records {
                 // Known already: the row was written before a crash.
                 _ => Ok(()),
             }
+        }
+        .boxed()
+    }
+
+    fn store_anchor(
+        &self,
+        session: SessionId,
+        anchor: Anchor,
+    ) -> BoxFuture<'_, Result<(), NotDurable>> {
+        async move {
+            let boot = BootAnchor { boot_id: anchor.boot_id, boot_mono_us: anchor.origin_us };
+            self.store.sessions().set_boot(session, &boot).await.map_err(not_durable)
         }
         .boxed()
     }

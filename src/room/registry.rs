@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
 pub use super::actor::Glance;
-use super::actor::{Actor, Command, RoomHandle, room_gone};
+use super::actor::{Actor, Command, End, RoomHandle, room_gone};
 use super::clock::MachineClock;
 use super::effect::Now;
 use super::parking::Parking;
@@ -98,7 +98,8 @@ impl Registry {
             return Err(refusal(&LoadError::NotOpen));
         };
         let last_time = Now { wall_us: last.at_us, mono_us: last.mono_us };
-        let (clock, new_boot) = self.machine.resume(loaded.anchor.as_ref(), last_time);
+        let (clock, anchor) = self.machine.resume(loaded.anchor.as_ref(), last_time);
+        let new_boot = anchor.is_some();
         // Opened just now: nobody has been here, nothing to carry on.
         let fresh = loaded.journal.iter().all(|envelope| {
             use crate::journal::Event as E;
@@ -110,15 +111,19 @@ impl Registry {
         };
         let media = self.ports.media.open_room(session).await?;
         let (actor, handle) = Actor::new(session, state, clock, self.ports.clone(), media);
-        self.watch(session, actor, first);
+        self.watch(session, actor.run(first, anchor));
         Ok(handle)
     }
 
     /// Runs the actor, and cleans up after it however it ends.
-    fn watch(self: &Arc<Self>, session: SessionId, actor: Actor, first: Vec<super::Effect>) {
+    fn watch(
+        self: &Arc<Self>,
+        session: SessionId,
+        running: impl Future<Output = End> + Send + 'static,
+    ) {
         let registry = Arc::clone(self);
         let task = tokio::spawn(async move {
-            match tokio::spawn(actor.run(first)).await {
+            match tokio::spawn(running).await {
                 Ok(end) => tracing::info!(%session, ?end, "room ended"),
                 Err(_) => {
                     // Its lines are closed with it; their pages come back and reopen the room.

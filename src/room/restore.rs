@@ -36,11 +36,20 @@ impl RoomState {
         for envelope in journal {
             room.refold(envelope, &mut connected, now);
         }
+        // The row may have been written before the crash, or not.
+        let steps = [
+            (SessionState::DeclaredOpen, room.declared_open_us),
+            (SessionState::DeclaredClosed, room.declared_closed_us),
+        ];
+        for (state, at_us) in steps {
+            if let Some(at_us) = at_us {
+                room.out.push(Effect::StoreState { state, at_us });
+            }
+        }
         if room.is_ended() {
-            // The row may have been written before the crash, or not.
-            let at_us = room.declared_closed_us.unwrap_or(now.wall_us);
-            let state = SessionState::DeclaredClosed;
-            return (room, vec![Effect::StoreState { state, at_us }, Effect::Ended]);
+            room.out.push(Effect::Ended);
+            let effects = std::mem::take(&mut room.out);
+            return (room, effects);
         }
         room.journal(Actor::System, JournalEvent::ServerRestart { new_boot }, now);
         for (endpoint, was) in connected {

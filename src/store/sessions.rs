@@ -37,7 +37,8 @@ pub struct Session {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootAnchor {
     pub boot_id: String,
-    /// Time since that boot at which the session opened, microseconds.
+    /// Time since that boot at which the session opened, microseconds; negative when the session
+    /// opened before this boot.
     pub boot_mono_us: i64,
 }
 
@@ -313,6 +314,16 @@ impl Sessions<'_> {
         let sql = "UPDATE sessions SET state = 'cancelled', cancel_reason = $2
                    WHERE id = $1 AND state IN ('planned', 'opened')";
         moved(self.0.execute(sql, args![id, reason]).await?)
+    }
+
+    /// The machine was booted anew: ties the session's monotonic zero to the new boot.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] unless the session is running.
+    pub async fn set_boot(&self, id: SessionId, boot: &BootAnchor) -> Result<(), StoreError> {
+        let sql = "UPDATE sessions SET boot_id = $2, boot_mono_us = $3
+                   WHERE id = $1 AND state IN ('opened', 'declared_open')";
+        moved(self.0.execute(sql, args![id, &boot.boot_id, boot.boot_mono_us]).await?)
     }
 
     /// The chair changed hands.

@@ -3,6 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
+use yuntang::journal::Event;
+use yuntang::room::Registry;
+use yuntang::room::clock::MachineClock;
+use yuntang::room::ports::Ports;
 
 use crate::room_support::{ALICE, CHAIR, Server, session};
 
@@ -89,4 +93,24 @@ async fn a_hundred_people_at_once_are_all_welcomed_and_all_in_the_journal() {
     assert_eq!(pages.len(), 100);
     let words = server.records.words(session(1));
     assert_eq!(words.iter().filter(|word| *word == "observer_enter").count(), 100);
+}
+
+#[tokio::test]
+async fn machine_booted_anew_is_noted_once() {
+    let server = Server::start().await;
+    let (_page, _) = server.enter(session(1), CHAIR).await;
+    server.registry.stop().await;
+    for boot in ["other boot", "other boot", "third boot"] {
+        let ports = Ports { media: server.media.clone(), records: server.records.clone() };
+        let machine = MachineClock::new(boot.into(), 0, server.clock.clone());
+        let registry = Registry::new(ports, machine);
+        registry.room(session(1)).await.unwrap();
+        registry.stop().await;
+    }
+    let journal = server.records.journal.borrow();
+    let boots = journal.iter().filter_map(|(_, new)| match new.event {
+        Event::ServerRestart { new_boot } => Some(new_boot),
+        _ => None,
+    });
+    assert_eq!(boots.collect::<Vec<_>>(), [true, false, true]);
 }

@@ -1,5 +1,6 @@
 //! Rooms on records and media in memory, and a real websocket server around them.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,7 +19,7 @@ use yuntang::auth::{JoinClaims, JoinTokens};
 use yuntang::clock::Clock;
 use yuntang::domain::{EndpointId, MeetingKind, Roster, RosterEntry, SessionId};
 use yuntang::journal::{Actor, Envelope, Event, NewEvent, sha256};
-use yuntang::room::clock::MachineClock;
+use yuntang::room::clock::{Anchor, MachineClock};
 use yuntang::room::effect::{CaptureReport, MediaNotice};
 use yuntang::room::ports::{
     LoadError, Loaded, MediaPort, NotDurable, OfferCommand, Ports, RecordsPort,
@@ -39,6 +40,7 @@ pub fn session(n: u128) -> SessionId {
 pub struct Records {
     pub journal: watch::Sender<Vec<(SessionId, NewEvent)>>,
     pub finished: Mutex<Vec<SessionId>>,
+    anchors: Mutex<HashMap<SessionId, Anchor>>,
     pub broken: AtomicBool,
     pub panics: AtomicBool,
     /// False: appends wait.
@@ -86,7 +88,8 @@ impl RecordsPort for Records {
             prev_hash: sha256(b""),
             hash: sha256(b""),
         });
-        let loaded = Loaded { setup: setup(id), journal: journal.collect(), anchor: None };
+        let anchor = self.anchors.lock().expect("test").get(&id).cloned();
+        let loaded = Loaded { setup: setup(id), journal: journal.collect(), anchor };
         async move { Ok(loaded) }.boxed()
     }
 
@@ -120,6 +123,15 @@ impl RecordsPort for Records {
         _: SessionState,
         _: i64,
     ) -> BoxFuture<'_, Result<(), NotDurable>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn store_anchor(
+        &self,
+        session: SessionId,
+        anchor: Anchor,
+    ) -> BoxFuture<'_, Result<(), NotDurable>> {
+        self.anchors.lock().expect("test").insert(session, anchor);
         async { Ok(()) }.boxed()
     }
 
@@ -249,6 +261,7 @@ impl Server {
         let records = Arc::new(Records {
             journal: watch::Sender::default(),
             finished: Mutex::default(),
+            anchors: Mutex::default(),
             broken: AtomicBool::new(false),
             panics: AtomicBool::new(false),
             open: watch::Sender::new(true),
@@ -332,6 +345,10 @@ impl Page {
                         let seq = frame["seq"].as_u64().expect("number");
                         assert_eq!(seq, self.seq + 1, "numbers grow by one");
                         self.seq = seq;
+                    }
+                    if frame["type"] == "ping" {
+                        let pong = json!({"type": "pong", "seq": self.seq}).to_string();
+                        let _ = self.socket.send(Message::text(pong)).await;
                     }
                     return Some(frame);
                 }

@@ -1,5 +1,7 @@
 //! What every repository promises, on SQLite and on PostgreSQL alike.
 
+use std::collections::HashSet;
+
 use signaling::view::{AgendaItem, MemberClass, SessionState};
 use yuntang::domain::{MeetingKind, OrgId, OrgKind, OrgRole, PersonId, Policy, Roster, SessionId};
 use yuntang::store::{
@@ -13,11 +15,13 @@ use crate::store_support::{TestDb, on_both_engines};
 on_both_engines!(
     an_account_is_found_by_login_and_a_login_is_taken_once,
     a_cookie_is_good_until_it_expires_or_is_revoked,
+    ended_sign_ins_leave_a_mark_and_others_can_be_prolonged,
     superiors_reach_down_the_tree_only,
     a_roster_starts_from_the_active_members_of_the_branch,
     roles_are_granted_and_revoked,
     opening_freezes_the_roster_once,
     a_session_moves_only_along_its_life,
+    the_clock_of_a_running_session_can_be_tied_to_a_new_boot,
     sessions_are_found_by_person_and_by_subtree,
     chat_is_kept_in_order_and_can_be_erased,
     a_render_job_is_claimed_once_and_retried,
@@ -121,6 +125,44 @@ async fn an_account_is_found_by_login_and_a_login_is_taken_once(db: TestDb) {
     assert!(account.large_type && !account.must_change_password);
     let unknown = accounts.set_password(id(79), "x", false).await;
     assert!(matches!(unknown, Err(StoreError::NotFound(_))));
+}
+
+async fn ended_sign_ins_leave_a_mark_and_others_can_be_prolonged(db: TestDb) {
+    populate(&db.store).await;
+    let account = |n, login: &str| Account {
+        id: id(70 + n),
+        person_id: id(n),
+        login: login.into(),
+        password_hash: String::new(),
+        must_change_password: false,
+        large_type: false,
+    };
+    let web = db.store.web_sessions();
+    for (n, login, hashes) in [(1, "zhang", ["a", "b", "c"]), (2, "li", ["d", "e", "f"])] {
+        db.store.accounts().create(&account(n, login)).await.unwrap();
+        let session = WebSession { account_id: id(70 + n), created_us: 10, expires_us: 20 };
+        for hash in hashes {
+            web.create(hash, &session).await.unwrap();
+        }
+    }
+    let mut marks = vec![web.endings().await.unwrap()];
+    assert_eq!(web.revoke_others(id(71), "b").await.unwrap(), 2);
+    marks.push(web.endings().await.unwrap());
+    web.revoke("d").await.unwrap();
+    marks.push(web.endings().await.unwrap());
+    assert_eq!(web.revoke_all(id(72)).await.unwrap(), 2);
+    marks.push(web.endings().await.unwrap());
+    assert!(marks.windows(2).all(|pair| pair[0] != pair[1]), "{marks:?}");
+    assert_eq!(web.all().await.unwrap(), HashSet::from(["b".to_owned()]));
+    // Nothing ended: nothing to look for.
+    assert_eq!(web.revoke_all(id(72)).await.unwrap(), 0);
+    web.extend("b", 30).await.unwrap();
+    web.extend("b", 25).await.unwrap();
+    web.extend("d", 30).await.unwrap();
+    assert_eq!(web.endings().await.unwrap(), marks[3]);
+    assert!(web.get("b", 29).await.unwrap().is_some());
+    assert!(web.get("b", 30).await.unwrap().is_none());
+    assert!(web.get("d", 11).await.unwrap().is_none());
 }
 
 async fn a_cookie_is_good_until_it_expires_or_is_revoked(db: TestDb) {
@@ -243,6 +285,17 @@ async fn a_session_moves_only_along_its_life(db: TestDb) {
     sessions.cancel(id(31), "场地变更").await.unwrap();
     let cancelled = sessions.get(id(31)).await.unwrap().unwrap();
     assert_eq!(cancelled.cancel_reason.as_deref(), Some("场地变更"));
+}
+
+async fn the_clock_of_a_running_session_can_be_tied_to_a_new_boot(db: TestDb) {
+    populate(&db.store).await;
+    let sessions = db.store.sessions();
+    sessions.create(&new_session(33)).await.unwrap();
+    let boot = BootAnchor { boot_id: "another boot".into(), boot_mono_us: -90_000_000 };
+    conflict(sessions.set_boot(id(33), &boot).await);
+    let session = opened(&db.store, 34, &TestKey::new(7)).await;
+    sessions.set_boot(session, &boot).await.unwrap();
+    assert_eq!(sessions.get(session).await.unwrap().unwrap().boot, Some(boot));
 }
 
 async fn sessions_are_found_by_person_and_by_subtree(db: TestDb) {

@@ -16,7 +16,9 @@ pub(crate) enum Delivery {
     Done,
     /// Some wait for the reader: try again soon.
     Waiting,
-    /// The reader has gone, or has read nothing for too long.
+    /// The reader has gone: whoever opened the room is done with it.
+    Gone,
+    /// The reader is there and has read nothing for too long.
     Unread,
 }
 
@@ -56,10 +58,10 @@ impl RoomEvents {
                     let unread = self.backlog.len() > BACKLOG;
                     return if unread { Delivery::Unread } else { Delivery::Waiting };
                 }
-                Err(TrySendError::Closed(_)) => return Delivery::Unread,
+                Err(TrySendError::Closed(_)) => return Delivery::Gone,
             }
         }
-        if self.channel.is_closed() { Delivery::Unread } else { Delivery::Done }
+        if self.channel.is_closed() { Delivery::Gone } else { Delivery::Done }
     }
 }
 
@@ -132,8 +134,15 @@ mod tests {
             .find(|&delivery| delivery == Delivery::Unread);
         assert_eq!(unread, Some(Delivery::Unread));
         drop(reader);
+    }
+
+    #[test]
+    fn reader_that_has_gone_is_told_from_one_that_does_not_read() {
         let (sender, reader) = channel(1);
+        let mut events = RoomEvents::new(sender);
+        assert_eq!(events.push(connected(1)), Delivery::Done);
         drop(reader);
-        assert_eq!(RoomEvents::new(sender).push(connected(1)), Delivery::Unread);
+        assert_eq!(events.deliver(), Delivery::Gone);
+        assert_eq!(events.push(connected(2)), Delivery::Gone);
     }
 }

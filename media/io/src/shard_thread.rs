@@ -340,18 +340,24 @@ impl ShardThread {
             return;
         }
         self.events_waiting = false;
-        let mut unread = Vec::new();
+        let mut closing = Vec::new();
         for (&id, room) in &mut self.rooms {
             match room.events.deliver() {
                 Delivery::Done => {}
                 Delivery::Waiting => self.events_waiting = true,
-                Delivery::Unread => unread.push(id),
+                Delivery::Gone => closing.push((id, false)),
+                Delivery::Unread => closing.push((id, true)),
             }
             add(&self.parts.shared.io.events_merged, room.events.take_merged());
         }
-        for room in unread {
-            add(&self.parts.shared.io.rooms_unread, 1);
-            tracing::warn!(shard = self.parts.index, "a room's events are not read: closing it");
+        for (room, unread) in closing {
+            if unread {
+                add(&self.parts.shared.io.rooms_unread, 1);
+                tracing::warn!(
+                    shard = self.parts.index,
+                    "a room's events are not read: closing it"
+                );
+            }
             let _ = self.stop_capture(room, None);
             self.core.close_room(Instant::now(), room);
             self.rooms.remove(&room);

@@ -89,6 +89,39 @@ fn lost_chair_is_told_to_all_and_the_longest_present_voter_may_take_over() {
 }
 
 #[test]
+fn newcomer_while_the_chair_is_lost_is_told_after_the_welcome_who_may_take_over() {
+    let mut world = World::new();
+    world.join(CHAIR);
+    world.join(PROBATIONARY);
+    world.ask(CHAIR, Request::Leave).unwrap();
+    world.wait(20 * S);
+    for (newcomer, may) in [(BOB, true), (ALICE, false)] {
+        world.wait(S);
+        let effects = world.join(newcomer);
+        let of_newcomer = effects.iter().filter(|effect| match effect {
+            Effect::Admit { endpoint: to, .. } | Effect::Send { endpoint: to, .. } => {
+                *to == endpoint(newcomer)
+            }
+            _ => false,
+        });
+        let mut of_newcomer = of_newcomer.cloned();
+        let Some(Effect::Admit { welcome, .. }) = of_newcomer.next() else {
+            panic!("the welcome comes first")
+        };
+        assert_eq!(welcome.session.chair, None);
+        let told = Event::Chair { chair: None, may_take_over: may };
+        assert_eq!(
+            of_newcomer.next(),
+            Some(Effect::Send { endpoint: endpoint(newcomer), event: told })
+        );
+    }
+    // A page that resumes is told too.
+    world.lose(ALICE);
+    let effects = world.arrive(resuming(ALICE, ALICE, world.now, true));
+    assert_eq!(may_take_over(&effects, ALICE), Some(false));
+}
+
+#[test]
 fn secretary_comes_before_the_longest_present() {
     let mut world = World::with(RoomSetup { secretaries: vec![person(ALICE)], ..setup() });
     world.join(CHAIR);

@@ -263,3 +263,24 @@ fn closing_ends_everybody_at_the_same_moment() {
         matches!(&late[..], [Effect::Reject { error, .. }] if error.code == ErrorCode::SessionEnded)
     );
 }
+
+#[test]
+fn signed_out_device_leaves_with_its_media_and_cannot_be_resumed() {
+    let mut world = World::new();
+    world.join(ALICE);
+    world.join(BOB);
+    world.lose(BOB);
+    for n in [ALICE, BOB] {
+        let effects = world.handle(Input::SignedOut { endpoint: endpoint(n) });
+        assert!(
+            effects.contains(&Effect::Media(MediaCommand::RemovePeer { endpoint: endpoint(n) }))
+        );
+        let participant = person(n).to_string();
+        let reason = LeaveReason::Drop;
+        assert!(broadcasts(&effects).contains(&&Event::ParticipantLeft { participant, reason }));
+    }
+    let left = world.words().iter().filter(|word| *word == "leave:drop").count();
+    assert_eq!(left, 2, "each left once");
+    let effects = world.arrive(resuming(ALICE, ALICE, world.now, true));
+    assert!(!admitted(&effects).unwrap().1);
+}

@@ -107,12 +107,28 @@ fn second_device_publishes_and_the_first_is_told_so() {
 }
 
 #[test]
+fn first_device_learns_that_the_second_did_not_come_back() {
+    let mut world = World::new();
+    world.join(ALICE);
+    world.arrive(arrival(ALICE, 700));
+    world.arrive(arrival(ALICE, 701));
+    // An older device that was replaced goes: nothing changes for the others.
+    let effects = world.ask(ALICE, Request::Leave).unwrap();
+    assert_eq!(sent_to(&effects, 700), [] as [&Event; 0]);
+    // The newest is lost: it may still come back, and its media flows on.
+    assert_eq!(sent_to(&world.lose(701), 700), [] as [&Event; 0]);
+    let effects = world.wait(61 * S);
+    assert!(sent_to(&effects, 700).contains(&&Event::MayPublish));
+}
+
+#[test]
 fn first_device_may_publish_again_when_the_second_is_gone() {
     let mut world = World::new();
     world.join(ALICE);
     publish(&mut world, ALICE, &[Source::Microphone]);
     world.arrive(arrival(ALICE, 700));
-    world.ask(700, Request::Leave).unwrap();
+    let effects = world.ask(700, Request::Leave).unwrap();
+    assert_eq!(sent_to(&effects, ALICE), [&Event::MayPublish]);
     world.ask(ALICE, Request::MediaState { source: Source::Microphone, on: true }).unwrap();
     assert_eq!(shown(&world, ALICE), (true, false, false));
     assert_eq!(world.room.counts().present, 1);

@@ -113,4 +113,26 @@ fn session_whose_closing_was_durable_is_only_finished() {
     assert!(room.is_ended());
     assert_eq!(effects.last(), Some(&Effect::Ended));
     assert_eq!(events, []);
+    let states: Vec<_> = stored_states(&effects);
+    assert_eq!(states, [SessionState::DeclaredOpen, SessionState::DeclaredClosed]);
+}
+
+fn stored_states(effects: &[Effect]) -> Vec<SessionState> {
+    let state = |effect: &Effect| match effect {
+        Effect::StoreState { state, .. } => Some(*state),
+        _ => None,
+    };
+    effects.iter().filter_map(state).collect()
+}
+
+#[test]
+fn row_that_a_crash_left_behind_the_journal_is_written_again() {
+    let mut world = World::new();
+    world.join(CHAIR);
+    assert_eq!(stored_states(&restart(&world, 30 * S).1), []);
+    world.ask(CHAIR, Request::DeclareOpen).unwrap();
+    let at_us = world.room.snapshot().declared_open_us.unwrap();
+    let (_, effects, _) = restart(&world, 60 * S);
+    let state = SessionState::DeclaredOpen;
+    assert_eq!(effects[0], Effect::StoreState { state, at_us });
 }

@@ -47,6 +47,7 @@ export function reduce(view: RoomView, event: RoomEvent): RoomView {
     case "assignments":
     case "muted":
     case "replaced":
+    case "may_publish":
     case "media_connected":
       return view;
   }

@@ -208,6 +208,9 @@ export class RoomClient extends Emitter<RoomClientEvents> {
       case "replaced":
         this.stopPublishing();
         break;
+      case "may_publish":
+        this.mayPublish = true;
+        break;
       case "media_connected":
         if (!event.connected) this.peerManager?.transportGone();
         break;

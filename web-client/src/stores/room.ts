@@ -149,6 +149,9 @@ export const useRoom = defineStore("room", () => {
         replaced.value = true;
         micOn.value = false;
         break;
+      case "may_publish":
+        replaced.value = false;
+        break;
       case "session_state":
         if (event.state === "declared_closed") finish("ended", null);
         break;
