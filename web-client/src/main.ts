@@ -2,6 +2,7 @@ import { createPinia } from "pinia";
 import { createApp } from "vue";
 import App from "./App.vue";
 import { i18n } from "./i18n";
+import "./rtc/flags"; // Reads the address before the first redirect drops its switches.
 import { router } from "./router";
 import "./ui/tokens.css";
 import "./ui/base.css";

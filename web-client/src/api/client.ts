@@ -13,6 +13,7 @@ import type {
 } from "./http";
 
 const TIMEOUT_MS = 15_000;
+const ROUND_TRIP_MS = 5_000;
 
 interface Problem {
   code?: ErrorCode;
@@ -61,11 +62,27 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   );
 }
 
+/** Milliseconds of one small exchange with the server; null when it does not answer. */
+async function roundTrip(): Promise<number | null> {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), ROUND_TRIP_MS);
+  const from = performance.now();
+  try {
+    await fetch("/livez", { cache: "no-store", signal: stop.signal });
+    return performance.now() - from;
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 const get = <T>(path: string) => call<T>("GET", path);
 const list = <T>(path: string) => get<{ items: T[] }>(path).then((answer) => answer.items);
 const id = encodeURIComponent;
 
 export const api = {
+  roundTrip,
   login: (login: string, password: string) => call<Me>("POST", "/api/login", { login, password }),
   logout: () => call<void>("POST", "/api/logout"),
   logoutEverywhere: () => call<void>("POST", "/api/logout-everywhere"),

@@ -126,6 +126,22 @@ describe("receiving", () => {
 });
 
 describe("trouble", () => {
+  it("shows the newer of two slots while a person changes to another device", async () => {
+    const peer = manager();
+    let shown: ReadonlyMap<string, RemoteTrack> = new Map();
+    peer.on("tracks", (map) => (shown = map));
+    peer.setSlots(0, 2);
+    await settle();
+    const at = (mid: string) => ({ mid, participant: "p", source: "camera" as const });
+    const mid = () => shown.get(trackKey("p", "camera"))?.mid;
+    peer.setAssignments([at("1")]);
+    expect(mid()).toBe("1");
+    peer.setAssignments([at("0"), at("1")]);
+    expect(mid()).toBe("0");
+    peer.setAssignments([at("1")]);
+    expect(mid()).toBe("1");
+  });
+
   it("rolls back an offer that could not be sent, and sends a new one after the welcome", async () => {
     reply = async () => Promise.reject(new RequestError("disconnected", ""));
     const peer = manager();

@@ -61,6 +61,9 @@ export class PeerManager extends Emitter<PeerEvents> {
   private readonly slots: Record<"audio" | "video", RTCRtpTransceiver[]> = { audio: [], video: [] };
   private wanted = { audio: 0, video: 0 };
   private assignments: readonly Assignment[] = [];
+  /** When each slot got what it carries; while a person changes devices two carry the same source. */
+  private readonly since = new Map<string, { carries: string; at: number }>();
+  private changes = 0;
   private iceRestart = false;
   private dirty = false;
   private closed = false;
@@ -278,11 +281,21 @@ export class PeerManager extends Emitter<PeerEvents> {
     for (const transceiver of [...this.slots.audio, ...this.slots.video]) {
       if (transceiver.mid !== null) byMid.set(transceiver.mid, transceiver.receiver.track);
     }
+    this.changes += 1;
     const tracks = new Map<string, RemoteTrack>();
+    const newest = new Map<string, number>();
+    const gone = new Set(this.since.keys());
     for (const { mid, participant, source } of this.assignments) {
+      const key = trackKey(participant, source);
+      gone.delete(mid);
+      if (this.since.get(mid)?.carries !== key) this.since.set(mid, { carries: key, at: this.changes });
+      const at = this.since.get(mid)?.at ?? 0;
       const track = byMid.get(mid);
-      if (track) tracks.set(trackKey(participant, source), { participant, source, mid, track });
+      if (!track || at < (newest.get(key) ?? 0)) continue;
+      newest.set(key, at);
+      tracks.set(key, { participant, source, mid, track });
     }
+    for (const mid of gone) this.since.delete(mid);
     this.emit("tracks", tracks);
   }
 

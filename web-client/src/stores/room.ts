@@ -14,7 +14,8 @@ import type { LineState, Socket } from "@/rtc/signaling";
 import { asRequestError } from "./load";
 
 export type Phase = "lobby" | "joining" | "in" | "over";
-export type Over = "left" | "ended" | "refused";
+/** `removed`: asked to leave while inside; `refused`: never came in. */
+export type Over = "left" | "ended" | "refused" | "removed";
 
 /** What the room tells the page to say once. */
 export type Said =
@@ -90,7 +91,10 @@ export const useRoom = defineStore("room", () => {
     });
     made.on("welcome", welcomed);
     made.on("event", received);
-    made.on("ended", (error) => finish(error.code === "session_ended" ? "ended" : "refused", error));
+    made.on("ended", (error) => {
+      if (error.code === "session_ended") finish("ended", error);
+      else finish(error.code === "forbidden" && phase.value === "in" ? "removed" : "refused", error);
+    });
     made.on("tracks", (map) => {
       tracks.value = map;
     });
