@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -42,19 +42,48 @@ async fn make_template() -> Vec<(&'static str, Vec<u8>)> {
     files.into()
 }
 
+fn config() -> (PathBuf, Config) {
+    let folder = std::env::temp_dir().join(format!("yuntang-it-{}", uuid::Uuid::new_v4()));
+    let mut config = Config::new(DataDir::new(&folder));
+    config.port = 0;
+    config.listen = Some([127, 0, 0, 1].into());
+    (folder, config)
+}
+
+/// A data folder with the demo organisation.
+pub async fn seed(folder: &Path) {
+    DataDir::new(folder).prepare().unwrap();
+    for (name, bytes) in TEMPLATE.get_or_init(make_template).await {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+}
+
 impl TestApp {
     /// With the demo organisation, and a clock that stands still at [`NOW_US`].
     pub async fn start() -> Self {
-        let folder = std::env::temp_dir().join(format!("yuntang-it-{}", uuid::Uuid::new_v4()));
-        let mut config = Config::new(DataDir::new(&folder));
-        config.port = 0;
-        config.listen = Some([127, 0, 0, 1].into());
-        let clock = Clock::fixed(NOW_US);
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let (folder, mut config) = config();
+        change(&mut config);
+        seed(&folder).await;
+        Self::run(folder, config).await
+    }
+
+    /// On an empty PostgreSQL database.
+    pub async fn start_on_postgres(url: &str) -> Self {
+        let (folder, mut config) = config();
+        config.database_url = Some(url.to_owned());
         config.data.prepare().unwrap();
-        let template = TEMPLATE.get_or_init(make_template).await;
-        for (name, bytes) in template {
-            std::fs::write(folder.join(name), bytes).unwrap();
-        }
+        let store = Store::connect(url, None).await.unwrap();
+        demo::ensure(&store, &config, &Clock::fixed(NOW_US)).await.unwrap();
+        store.close().await;
+        Self::run(folder, config).await
+    }
+
+    async fn run(folder: PathBuf, config: Config) -> Self {
+        let clock = Clock::fixed(NOW_US);
         let bytes = std::fs::read(config.data.demo_json()).unwrap();
         let demo = serde_json::from_slice(&bytes).unwrap();
         let server = Server::start(config, clock.clone()).await.unwrap();
@@ -76,19 +105,12 @@ impl TestApp {
 
     /// Nobody yet.
     pub fn client(&self) -> Client {
-        let address = self.address();
-        Client { address, cookie: None, origin: Some(format!("http://{address}")) }
+        Client::nobody(self.address())
     }
 
     /// Signed in as the demo account of this key.
     pub async fn sign_in(&self, key: &str) -> Client {
-        let mut client = self.client();
-        let account = self.account(key);
-        let body = json!({ "login": account.login, "password": account.password });
-        let answer = client.post("/api/login", body).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        client.cookie = Some(answer.cookie().unwrap());
-        client
+        Client::sign_in(self.address(), self.account(key)).await
     }
 
     /// Opens the demo session as its secretary.
@@ -102,7 +124,11 @@ impl TestApp {
 
     /// In the room of the demo session.
     pub async fn enter(&self, client: &Client) -> (Page, Value) {
-        let path = format!("/api/sessions/{}/join", self.session());
+        self.enter_session(client, &self.session()).await
+    }
+
+    pub async fn enter_session(&self, client: &Client, id: &str) -> (Page, Value) {
+        let path = format!("/api/sessions/{id}/join");
         let grant = client.post(&path, json!({})).await.json();
         let mut page = Page::connect(self.address()).await;
         let welcome = page.hello(grant["token"].as_str().unwrap(), None).await;
@@ -163,6 +189,19 @@ impl Answer {
 }
 
 impl Client {
+    pub fn nobody(address: SocketAddr) -> Self {
+        Self { address, cookie: None, origin: Some(format!("http://{address}")) }
+    }
+
+    pub async fn sign_in(address: SocketAddr, account: &DemoAccount) -> Self {
+        let mut client = Self::nobody(address);
+        let body = json!({ "login": account.login, "password": account.password });
+        let answer = client.post("/api/login", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        client.cookie = Some(answer.cookie().unwrap());
+        client
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], None).await
     }

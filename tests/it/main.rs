@@ -11,6 +11,8 @@ mod journal_attendance;
 mod journal_chain;
 mod journal_support;
 mod laws;
+mod postgres_app;
+mod process;
 mod room_actor;
 mod room_support;
 mod store_appender;
