@@ -139,6 +139,8 @@ describe('a branch assembly in Chromium', { timeout: 400_000 }, () => {
     await secretary.hears(reloader);
     await reloader.volume(0.4);
     mark('reloaded');
+    // A stretch of this speaker alone, for the recording.
+    await reloader.page.until((end) => Date.now() > end, Date.now() + 3_500);
     const names = await secretary.page.evaluate(
       (id) => document.querySelectorAll(`[data-testid="tile-${id}"]`).length, reloader.id,
     );

@@ -21,8 +21,16 @@ pub const BUILD: &[&str] = &[
 ];
 
 /// Needed by the tests besides.
-pub const TEST: &[&str] =
-    &["chromium", "ffmpeg", "firefox-esr", "iproute2", "nftables", "postgresql-15"];
+pub const TEST: &[&str] = &[
+    "chromium",
+    "ffmpeg",
+    "firefox-esr",
+    "iproute2",
+    "nftables",
+    "postgresql-15",
+    // Firefox wants a sound device.
+    "pulseaudio",
+];
 
 fn installed(package: &str) -> bool {
     Command::new("dpkg-query")

@@ -3,6 +3,7 @@
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 import { COLOURS, install, tone } from './fake-devices.mjs';
+import { SoundServer } from './sound-server.mjs';
 
 const CHROMIUM_FLAGS = [
   '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -67,9 +68,11 @@ const FIREFOX_PREFS = {
 export class Firefox {
   static async launch() {
     const self = new Firefox();
+    self.sound = await SoundServer.start();
     self.browser = await puppeteer.launch({
       browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true,
       extraPrefsFirefox: FIREFOX_PREFS,
+      env: { ...process.env, PULSE_SERVER: self.sound.address },
     });
     return self;
   }
@@ -97,7 +100,8 @@ export class Firefox {
     };
   }
 
-  close() {
-    return this.browser.close();
+  async close() {
+    await this.browser.close();
+    await this.sound.stop();
   }
 }

@@ -54,6 +54,7 @@ export function install({ index, colours, frequency }) {
     oscillator.start();
     context.resume();
     fake.gain = gain.gain;
+    fake.context = context;
     return out.stream.getAudioTracks()[0];
   }
 
