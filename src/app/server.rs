@@ -15,7 +15,8 @@ use crate::archive::{Finisher, Jobs};
 use crate::auth::InstallationKey;
 use crate::clock::Clock;
 use crate::config::{Config, interface_addresses, machine_name};
-use crate::http::listener::{Peer, PortListener, bind};
+use crate::http::listener::{PortListener, bind};
+use crate::http::serve::serve;
 use crate::http::{routes, tls};
 use crate::room::ports::Ports;
 use crate::store::JournalAppender;
@@ -72,9 +73,13 @@ impl Server {
         let ws = Ws::new(app.join_tokens.clone(), door, app.rooms.clone(), clock);
         let lines = ws.lines.clone();
         let (stop, stopping) = watch::channel(false);
-        let listener = PortListener::new(tcp, tls)
-            .map_err(|source| StartError::Port { port: app.config.port, source })?;
-        let http = tokio::spawn(serve(listener, routes::router(app.clone(), ws), stopping));
+        let listener = PortListener::new(tcp, tls);
+        let http = tokio::spawn(serve(
+            listener,
+            routes::router(app.clone(), ws),
+            app.config.head_timeout,
+            stopping,
+        ));
         let running = opening::mend(&app).await?;
         app.rooms.reopen(running.iter().map(|s| s.id)).await;
         let worker = WorkerCommand::of_this_server().map_err(StartError::Worker)?;
@@ -108,17 +113,6 @@ impl Server {
             tracing::error!("the journal's writer did not end in time");
         }
         store.close().await;
-    }
-}
-
-async fn serve(listener: PortListener, router: axum::Router, mut stopping: watch::Receiver<bool>) {
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let stopped = async move {
-        let _ = stopping.wait_for(|stop| *stop).await;
-    };
-    // It only ends by the signal: accepting never fails for good.
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, "HTTP ended");
     }
 }
 

@@ -7,9 +7,13 @@ pub use addresses::{interface_addresses, machine_name};
 pub use data::{DataDir, DataDirError};
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Default TCP port, and first UDP port.
 pub const DEFAULT_PORT: u16 = 8443;
+
+/// Slower heads of requests are cut off; a phone on a bad line needs a second or two.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Everything `serve` needs to know; made from the command line and the environment.
 #[derive(Debug, Clone)]
@@ -26,6 +30,8 @@ pub struct Config {
     pub database_url: Option<String>,
     /// PostgreSQL role that may change the schema; `database_url` otherwise.
     pub migration_url: Option<String>,
+    /// The head of an HTTP request has so long to arrive.
+    pub head_timeout: Duration,
     /// Open the start page in the machine's browser once ready.
     pub open_browser: bool,
 }
@@ -39,6 +45,7 @@ impl Config {
             public_ip: None,
             database_url: None,
             migration_url: None,
+            head_timeout: HEAD_TIMEOUT,
             open_browser: false,
         }
     }

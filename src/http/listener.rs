@@ -10,8 +10,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -44,49 +42,30 @@ pub struct Peer {
 /// See the module.
 pub struct PortListener {
     ready: mpsc::Receiver<(Stream, Peer)>,
-    local: SocketAddr,
     accepting: JoinHandle<()>,
 }
 
 impl PortListener {
-    /// Serves an already bound port.
-    ///
-    /// # Errors
-    /// When the system does not say the port's own address.
-    pub fn new(tcp: TcpListener, tls: Arc<ServerConfig>) -> io::Result<Self> {
-        let local = tcp.local_addr()?;
+    /// Accepts on an already bound port.
+    pub fn new(tcp: TcpListener, tls: Arc<ServerConfig>) -> Self {
         let (sender, ready) = mpsc::channel(READY);
         let accepting = tokio::spawn(accept_loop(tcp, TlsAcceptor::from(tls), sender));
-        Ok(Self { ready, local, accepting })
+        Self { ready, accepting }
     }
-}
 
-impl Drop for PortListener {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-impl Listener for PortListener {
-    type Io = Stream;
-    type Addr = Peer;
-
-    async fn accept(&mut self) -> (Stream, Peer) {
+    /// The next connection that is ready for HTTP.
+    pub async fn accept(&mut self) -> (Stream, Peer) {
         match self.ready.recv().await {
             Some(connection) => connection,
             // The accept loop ends only with this listener.
             None => std::future::pending().await,
         }
     }
-
-    fn local_addr(&self) -> io::Result<Peer> {
-        Ok(Peer { address: self.local, tls: false })
-    }
 }
 
-impl Connected<IncomingStream<'_, PortListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, PortListener>) -> Self {
-        *stream.remote_addr()
+impl Drop for PortListener {
+    fn drop(&mut self) {
+        self.accepting.abort();
     }
 }
 

@@ -15,6 +15,7 @@ mod origin;
 mod people;
 mod redirect;
 pub mod routes;
+pub mod serve;
 mod sessions;
 mod stream;
 pub mod tls;

@@ -1,11 +1,15 @@
 //! The edge: headers, Origin, limits, files with Range, one port for TLS and plain HTTP.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::http_support::{TestApp, exchange};
@@ -26,6 +30,34 @@ async fn every_answer_has_the_security_headers_and_nothing_inline_is_allowed() {
     assert_eq!(client.get("/api/nothing").await.refusal(), (404, "not_found".into()));
     assert_eq!(client.get("/missing.js").await.status, 404);
     assert!(client.get("/s/anything").await.header("content-type").starts_with("text/html"));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_in_is_cut_off_and_others_are_served() {
+    let limit = Duration::from_millis(300);
+    let app = TestApp::start_with(|config| config.head_timeout = limit).await;
+    let mut slow = TcpStream::connect(app.address()).await.unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
+    let mut told = Vec::new();
+    let trickle = async {
+        // A byte whenever the server has answered somebody else.
+        loop {
+            assert_eq!(app.client().get("/livez").await.status, 200);
+            if slow.write_all(b"x").await.is_err() {
+                return;
+            }
+            let mut byte = [0];
+            match slow.try_read(&mut byte) {
+                Ok(0) => return,
+                Ok(_) => told.push(byte[0]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    };
+    timeout(Duration::from_secs(5), trickle).await.expect("cut off");
+    assert!(!String::from_utf8_lossy(&told).contains("200 OK"));
     app.stop().await;
 }
 
