@@ -129,6 +129,7 @@ impl Shard {
             if on {
                 self.want_key_frame(key);
             }
+            self.update_capture(key);
         }
     }
 
@@ -154,7 +155,10 @@ impl Shard {
         let Some(track) = self.tracks.get_mut(key) else { return };
         let Some(room) = self.rooms.get(track.room) else { return };
         let may = self.peers.get(track.peer).is_some_and(|peer| peer.may_capture);
-        let wanted = room.capture && may && track.started;
+        // A picture that is switched off has ended: nobody may take its last frame for the present.
+        // Sound needs no such mark, it is silent by itself.
+        let on = track.enabled || track.source.is_audio();
+        let wanted = room.capture && may && track.started && on;
         if wanted == track.capturing {
             return;
         }
