@@ -212,7 +212,9 @@ fn a_track_that_begins_during_the_recording_is_captured_from_its_first_packet() 
     let mut begun = std::collections::HashMap::new();
     for tap in &world.taps.0 {
         match tap {
-            Tapped::Start(track, source, _) => assert!(begun.insert(*track, (*source, 0)).is_none()),
+            Tapped::Start(track, source, _) => {
+                assert!(begun.insert(*track, (*source, 0)).is_none())
+            }
             Tapped::Rtp { track, payload, .. } => {
                 let (source, count) = begun.get_mut(track).expect("nothing comes before the start");
                 // The number that the bot wrote at the end of its payload counts from zero.

@@ -68,7 +68,7 @@ impl TestApp {
         let (folder, mut config) = config();
         change(&mut config);
         seed(&folder).await;
-        Self::run(folder, config).await
+        Self::run(folder, config, Clock::fixed(NOW_US)).await
     }
 
     /// On an empty PostgreSQL database.
@@ -79,11 +79,17 @@ impl TestApp {
         let store = Store::connect(url, None).await.unwrap();
         demo::ensure(&store, &config, &Clock::fixed(NOW_US)).await.unwrap();
         store.close().await;
-        Self::run(folder, config).await
+        Self::run(folder, config, Clock::fixed(NOW_US)).await
     }
 
-    async fn run(folder: PathBuf, config: Config) -> Self {
-        let clock = Clock::fixed(NOW_US);
+    /// With the demo organisation, and this clock.
+    pub async fn start_at(clock: Clock) -> Self {
+        let (folder, config) = config();
+        seed(&folder).await;
+        Self::run(folder, config, clock).await
+    }
+
+    async fn run(folder: PathBuf, config: Config, clock: Clock) -> Self {
         let bytes = std::fs::read(config.data.demo_json()).unwrap();
         let demo = serde_json::from_slice(&bytes).unwrap();
         let server = Server::start(config, clock.clone()).await.unwrap();

@@ -1,6 +1,8 @@
 //! One integration binary: each subject is a module.
 
 mod archive_jobs;
+mod bots_meet;
+mod bots_support;
 mod export_attendance;
 mod http_edge;
 mod http_policy;

@@ -2,6 +2,7 @@
 //! in seconds on a fresh machine, and it installs or names whatever else is missing.
 
 mod bench;
+mod bot;
 mod gate;
 mod packages;
 mod place;
@@ -21,18 +22,23 @@ usage: cargo dev VERB
   e2e [NAME…]
           only the runs in real browsers
   bench   the figures of the README: paced floor, forwarding, memory (release build)
+  bot [--open] [--as KEY,KEY] [--session KEY|ID] [--seconds N] [--url URL] [--demo FILE]
+          participants without browsers for the server that is running
   gen     TypeScript from the Rust wire types
 ";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let rest = args.get(1..).unwrap_or_default();
+    // `cargo dev bench -- --seconds 3` means the same as without the dashes.
+    let rest = rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest);
     let result = match args.first().map(String::as_str) {
         Some("up") => up::up(rest),
         Some("test") => gate::test(),
         Some("check") => gate::check(),
         Some("e2e") => gate::e2e_only(rest),
         Some("bench") => bench::bench(rest),
+        Some("bot") => bot::bot(rest),
         Some("gen") => web::generate(),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

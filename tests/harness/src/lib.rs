@@ -2,3 +2,8 @@
 
 pub mod bot;
 pub mod client;
+pub mod http;
+pub mod line;
+pub mod mark;
+pub mod member;
+pub mod webrtc_bot;

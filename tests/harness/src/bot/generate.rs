@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use str0m::media::Pt;
 use str0m::rtp::{ExtensionValues, RtpWrite, SeqNo};
 
+use crate::mark::Mark;
+
 /// VP8 payload bytes per packet, below any sensible MTU with its overhead.
 const MAX_PAYLOAD: usize = 1_100;
 const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
@@ -16,13 +18,14 @@ const KEY_FACTOR: usize = 4;
 /// 20 ms of Opus each 20 ms.
 pub(super) struct Microphone {
     pt: Pt,
+    bot: u32,
     seq: u64,
     due: Option<Instant>,
 }
 
 impl Microphone {
-    pub(super) fn new(pt: Pt) -> Self {
-        Self { pt, seq: 1, due: None }
+    pub(super) fn new(pt: Pt, bot: u32) -> Self {
+        Self { pt, bot, seq: 1, due: None }
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -40,6 +43,7 @@ impl Microphone {
         // TOC: configuration 15 (hybrid, fullband, 20 ms), mono, one frame (RFC 6716 section 3.1).
         let mut payload = vec![0x55; 80];
         payload[0] = 15 << 3;
+        Mark { bot: self.bot, number: seq as u32 }.write(&mut payload);
         let level = ExtensionValues {
             audio_level: Some(-20),
             voice_activity: Some(true),
@@ -57,6 +61,7 @@ impl Microphone {
 /// VP8 frames of even size, a key frame first and whenever one is wanted.
 pub(super) struct Camera {
     pt: Pt,
+    bot: u32,
     frame_bytes: usize,
     interval: Duration,
     seq: u64,
@@ -68,10 +73,11 @@ pub(super) struct Camera {
 }
 
 impl Camera {
-    pub(super) fn new(pt: Pt, bits_per_second: u32, frame_rate: u32) -> Self {
+    pub(super) fn new(pt: Pt, bot: u32, bits_per_second: u32, frame_rate: u32) -> Self {
         let frame_rate = frame_rate.max(1);
         Self {
             pt,
+            bot,
             frame_bytes: (bits_per_second / 8 / frame_rate).max(32) as usize,
             interval: Duration::from_secs(1) / frame_rate,
             seq: 1,
@@ -117,6 +123,7 @@ impl Camera {
         for (i, part) in frame.chunks(frame.len().div_ceil(count)).enumerate() {
             let mut payload = vp8_descriptor(i == 0, picture).to_vec();
             payload.extend_from_slice(part);
+            Mark { bot: self.bot, number: self.seq as u32 }.write(&mut payload);
             let packet = RtpWrite::new(self.pt, SeqNo::from(self.seq), time, at, payload)
                 .marker(i + 1 == count)
                 .nackable(true);
@@ -193,7 +200,7 @@ mod tests {
     #[test]
     fn a_camera_keeps_its_rate_and_answers_wishes_for_key_frames() {
         let start = Instant::now();
-        let mut camera = Camera::new(Pt::from(96), 1_500_000, 30);
+        let mut camera = Camera::new(Pt::from(96), 1, 1_500_000, 30);
         let mut packets = 0;
         for ms in 0..1_000 {
             if ms == 500 {

@@ -22,7 +22,7 @@ use str0m::media::{Direction, MediaKind, Mid};
 use crate::client::{Client, Happened};
 use generate::{Camera, Microphone};
 use link::Link;
-pub use stats::{BotStats, Received};
+pub use stats::{BotStats, Received, Stream};
 
 const DATAGRAM: usize = 2_048;
 
@@ -41,6 +41,7 @@ pub struct BotConfig {
     /// Media datagrams lost on the way to and from the server, 0.0..1.0.
     pub loss_up: f64,
     pub loss_down: f64,
+    /// Of the loss; also the number that marks what the bot sends (its low 32 bits).
     pub seed: u64,
 }
 
@@ -63,6 +64,7 @@ impl Default for BotConfig {
 
 /// One participant's media.
 pub struct Bot {
+    id: u32,
     client: Client,
     microphone: Option<(Mid, Microphone)>,
     camera: Option<(Mid, Camera)>,
@@ -98,6 +100,7 @@ impl Bot {
         media.extend(slots(config.audio_slots, config.video_slots));
         let (sdp, mids) = client.offer(&media)?;
         let mut bot = Self {
+            id: config.seed as u32,
             client,
             microphone: None,
             camera: None,
@@ -116,11 +119,12 @@ impl Bot {
         for (source, mid) in sources.into_iter().zip(mids) {
             match source {
                 Source::Microphone => {
-                    bot.microphone = Some((mid, Microphone::new(bot.payload_type(Codec::Opus)?)));
+                    let pt = bot.payload_type(Codec::Opus)?;
+                    bot.microphone = Some((mid, Microphone::new(pt, bot.id)));
                 }
                 _ => {
                     let pt = bot.payload_type(Codec::Vp8)?;
-                    let camera = Camera::new(pt, config.video_bitrate, config.frame_rate);
+                    let camera = Camera::new(pt, bot.id, config.video_bitrate, config.frame_rate);
                     bot.camera = Some((mid, camera));
                 }
             }
@@ -156,6 +160,7 @@ impl Bot {
 
     fn take_answer(&mut self, sdp: &str) -> io::Result<()> {
         self.client.answer(sdp)?;
+        self.stats.learn_payload_types(sdp);
         for section in sdp.split("\r\nm=").skip(1) {
             let value = |key: &str| section.lines().find_map(|l| l.strip_prefix(key));
             let ssrc = value("a=ssrc:").and_then(|l| l.split(' ').next()?.parse().ok());
@@ -168,6 +173,11 @@ impl Bot {
 
     pub fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// What marks its packets ([`crate::mark::Mark`]).
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
     pub fn stats(&self) -> &BotStats {
@@ -240,14 +250,14 @@ impl Bot {
         }
         if let Some((mid, microphone)) = &mut self.microphone {
             while let Some(packet) = microphone.next(now) {
+                self.stats.sent(Source::Microphone, now);
                 self.client.write(*mid, packet);
-                self.stats.sent_packets += 1;
             }
         }
         if let Some((mid, camera)) = &mut self.camera {
             while let Some(packet) = camera.next(now) {
+                self.stats.sent(Source::Camera, now);
                 self.client.write(*mid, packet);
-                self.stats.sent_packets += 1;
             }
             self.stats.sent_key_frames = camera.key_frames();
         }
@@ -255,6 +265,7 @@ impl Bot {
 
     fn arrive(&mut self, source: SocketAddr, data: &[u8]) -> io::Result<()> {
         let now = Instant::now();
+        self.stats.comes_down(data);
         if self.down.loses(data) {
             self.stats.lost_down(now, data);
             return Ok(());
@@ -265,13 +276,14 @@ impl Bot {
 
     fn flush(&mut self) -> io::Result<()> {
         let socket = self.client.socket().clone();
-        let (up, stats, slots) = (&mut self.up, &mut self.stats, &self.slots);
-        let mut lost_up = 0;
+        let (up, slots) = (&mut self.up, &self.slots);
+        let stats = std::cell::RefCell::new(&mut self.stats);
         let (connected, camera) = (&mut self.connected, &mut self.camera);
         self.client.drain(
             |to, data| {
+                stats.borrow_mut().goes_up(data);
                 if up.loses(data) {
-                    lost_up += 1;
+                    stats.borrow_mut().lost_up(data);
                 } else {
                     // A full socket buffer loses the datagram, as a network does.
                     drop(socket.send_to(data, to));
@@ -285,11 +297,9 @@ impl Bot {
                         camera.want_key_frame();
                     }
                 }
-                Happened::Packet(packet) => stats.received(&packet, slots),
+                Happened::Packet(packet) => stats.borrow_mut().received(&packet, slots),
             },
-        )?;
-        self.stats.lost_up += lost_up;
-        Ok(())
+        )
     }
 }
 
