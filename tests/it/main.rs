@@ -1,7 +1,10 @@
 //! One integration binary: each subject is a module.
 
 mod archive_jobs;
+mod bots_capture;
+mod bots_loss;
 mod bots_meet;
+mod bots_meeting;
 mod bots_support;
 mod export_attendance;
 mod http_edge;
