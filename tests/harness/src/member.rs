@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use signaling::WireError;
 use signaling::message::{Assignment, Event, Offer, Reply, Request, Source};
+use signaling::view::Role;
 use tokio::runtime::Handle;
 
 use crate::bot::{Bot, BotConfig};
@@ -40,7 +41,7 @@ pub struct Entry {
 }
 
 impl Seat {
-    /// From signing in to the first answered offer. Must not be called inside async code.
+    /// From signing in to the first answered offer; observers publish nothing. Must not be called inside async code.
     ///
     /// # Errors
     /// Whatever refused it on the way.
@@ -48,11 +49,16 @@ impl Seat {
         let token = entry.place.sign_in(&entry.account)?.join(&entry.session)?;
         let line = runtime.block_on(Line::open(&entry.place, token, true, None))?;
         let (audio, video) = (line.welcome.slots_audio, line.welcome.slots_video);
+        let participants = &line.welcome.session.participants;
+        let me = participants.iter().find(|p| p.id == line.welcome.participant);
+        let mut config = entry.config.clone();
+        if me.is_some_and(|me| me.role == Role::Observer) {
+            (config.microphone, config.camera) = (false, false);
+        }
         // An offer needs an m-line; who publishes nothing asks for one of each at least.
-        let least = u32::from(!entry.config.microphone && !entry.config.camera);
+        let least = u32::from(!config.microphone && !config.camera);
         let slots = (audio.max(least), video.max(least));
-        let config =
-            BotConfig { audio_slots: slots.0, video_slots: slots.1, ..entry.config.clone() };
+        (config.audio_slots, config.video_slots) = slots;
         let mut assignments = Vec::new();
         let bot = Bot::join(&config, |offer| exchange(runtime, &line, offer, &mut assignments))?;
         let runtime = runtime.clone();
