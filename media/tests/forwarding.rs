@@ -142,6 +142,32 @@ fn a_muted_peer_is_muted_after_reloading_too() {
 }
 
 #[test]
+fn a_newer_device_of_the_same_person_takes_the_slots_of_the_silenced_one() {
+    let mut world = World::new();
+    let old = world.join(1, &AV, 0, 0);
+    let viewer = world.join(2, &[], 2, 2);
+    world.talk(seconds(1));
+    let new = world.bot(3, false);
+    world.bots[new].owner = world.bots[old].owner;
+    for source in AV {
+        world.shard.set_enabled(world.now, ROOM, world.bots[old].id, source, false);
+    }
+    world.offer(new, &AV, 0, 0);
+    world.until_connected(new);
+    world.talk(seconds(1));
+    let (id, newer) = (world.bots[viewer].id, world.bots[new].id);
+    let last = world.events.iter().rev().find_map(|event| match event {
+        Event::Assignments { peer, assignments, .. } if *peer == id => Some(assignments),
+        _ => None,
+    });
+    let shown = last.expect("the map changed");
+    assert_eq!(shown.len(), 2, "one voice and one picture: {shown:?}");
+    assert!(shown.iter().all(|one| one.peer == newer));
+    assert!(heard(&world, viewer, 3, true).len() > 50);
+    assert!(heard(&world, viewer, 3, false).len() > 40);
+}
+
+#[test]
 fn what_the_chair_switches_off_is_neither_sent_nor_captured() {
     let mut world = World::new();
     let a = world.join(1, &AV, 0, 0);

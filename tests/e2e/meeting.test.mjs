@@ -44,6 +44,12 @@ describe('a branch assembly in Chromium', { timeout: 400_000 }, () => {
   after(async () => {
     await chromium?.close();
     await server?.remove();
+    // The README's pictures are this run's.
+    if (process.env.YUNTANG_DOCS_IMAGES) {
+      for (const name of ['archive', 'create', 'lobby', 'room', 'room-phone', 'room-share']) {
+        await copyFile(path.join(OUT, `${name}.png`), path.resolve('../../docs/images', `${name}.png`));
+      }
+    }
   });
 
   test('the secretary signs in, creates the meeting and opens it', async () => {
@@ -212,7 +218,7 @@ describe('a branch assembly in Chromium', { timeout: 400_000 }, () => {
     );
     assert.ok(seeked > 0);
     await secretary.page.until(() => document.body.textContent.includes('链校验通过'), null);
-    await secretary.page.screenshot(path.join(OUT, 'archive.png'));
+    await secretary.page.screenshot(path.join(OUT, 'archive.png'), { fullPage: true });
   });
 
   test('the recording is the meeting: length, people, voices, screen', async () => {

@@ -16,6 +16,12 @@ impl Shard {
     /// Fills the free slots of all peers of a room and says who has too few.
     pub(crate) fn assign(&mut self, now: Instant, room: RoomKey) {
         let Some(members) = self.rooms.get(room).map(|room| room.peers.clone()) else { return };
+        for track in self.superseded(room) {
+            let held = self.tracks.get(track).map(|track| track.subscribers.clone());
+            for (peer, slot) in held.unwrap_or_default() {
+                self.release(peer, usize::from(slot));
+            }
+        }
         let audio = self.candidates(room, true);
         let video = self.candidates(room, false);
         for key in members {
@@ -26,12 +32,35 @@ impl Shard {
         self.now = Some(now);
     }
 
+    /// Tracks of a device that has fallen silent because another device of the same person
+    /// publishes the same source: two tiles of one person are never shown.
+    fn superseded(&self, room: RoomKey) -> Vec<TrackKey> {
+        let Some(room) = self.rooms.get(room) else { return Vec::new() };
+        let started = || {
+            let tracks = room.tracks.iter().filter_map(|key| Some((*key, self.tracks.get(*key)?)));
+            tracks.filter(|(_, track)| track.started)
+        };
+        let replaced = |old: &super::track::Track| {
+            started().any(|(_, new)| {
+                new.enabled
+                    && (new.owner, new.source) == (old.owner, old.source)
+                    && new.peer != old.peer
+            })
+        };
+        started()
+            .filter(|(_, track)| !track.enabled && replaced(track))
+            .map(|(key, _)| key)
+            .collect()
+    }
+
     /// Started tracks of a room, most important first.
     fn candidates(&self, room: RoomKey, audio: bool) -> Vec<TrackKey> {
+        let superseded = self.superseded(room);
         let Some(room) = self.rooms.get(room) else { return Vec::new() };
         let mut all: Vec<(bool, usize, TrackKey)> = room
             .tracks
             .iter()
+            .filter(|key| !superseded.contains(key))
             .filter_map(|key| {
                 let track = self.tracks.get(*key)?;
                 let wanted = track.started && track.is_audio() == audio;

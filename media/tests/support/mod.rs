@@ -108,6 +108,8 @@ pub struct Bot {
     pub rtc: Rtc,
     pub addr: SocketAddr,
     pub id: PeerId,
+    /// The person; by default one for each bot.
+    pub owner: OwnerId,
     pub tag: u8,
     pub connected: bool,
     pub received: Vec<Received>,
@@ -190,6 +192,7 @@ impl World {
             rtc,
             addr,
             id: PeerId(u128::from(tag)),
+            owner: OwnerId(u128::from(tag)),
             tag,
             connected: false,
             received: Vec::new(),
@@ -266,7 +269,7 @@ impl World {
         let request = OfferRequest {
             room: ROOM,
             peer: self.bots[bot].id,
-            owner: OwnerId(self.bots[bot].id.0),
+            owner: self.bots[bot].owner,
             sdp: offer.to_sdp_string(),
             publications: self.bots[bot].publications.clone(),
             may_publish: true,

@@ -41,7 +41,7 @@ export class Chromium {
       fill: (id, text) => page.getByTestId(id).first().fill(text, { timeout: 20_000 }),
       evaluate: (fn, arg) => page.evaluate(fn, arg),
       until: (fn, arg, timeout = 20_000) => page.waitForFunction(fn, arg, { timeout, polling: 100 }).then((h) => h.jsonValue()),
-      screenshot: (file) => page.screenshot({ path: file }),
+      screenshot: (file, options = {}) => page.screenshot({ path: file, ...options }),
       close: () => context.close(),
     };
   }
@@ -95,7 +95,7 @@ export class Firefox {
         const handle = await page.waitForFunction(fn, { timeout, polling: 100 }, arg);
         return handle.jsonValue();
       },
-      screenshot: (file) => page.screenshot({ path: file }),
+      screenshot: (file, options = {}) => page.screenshot({ path: file, ...options }),
       close: () => page.close(),
     };
   }
