@@ -82,7 +82,8 @@ impl Server {
         ));
         let running = opening::mend(&app).await?;
         app.rooms.reopen(running.iter().map(|s| s.id)).await;
-        let worker = WorkerCommand::of_this_server().map_err(StartError::Worker)?;
+        let worker =
+            WorkerCommand::of_server(app.config.worker.as_deref()).map_err(StartError::Worker)?;
         let data = app.config.data.clone();
         let jobs = Jobs::spawn(app.store.clone(), finisher, data, app.clock.clone(), worker);
         let sweep = tokio::spawn(sweep(app.clone()));

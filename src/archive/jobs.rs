@@ -3,7 +3,7 @@
 //! A job is in the database from 散会 on, so nothing is lost with the server: what was running is
 //! put back in line at the next start. The child is killed with the server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,13 +44,13 @@ pub struct WorkerCommand {
 }
 
 impl WorkerCommand {
-    /// `yuntang worker -` of the running server.
+    /// `yuntang worker -`, of the running server unless another program is named.
     ///
     /// # Errors
     /// When the system does not say which program this is.
-    pub fn of_this_server() -> std::io::Result<Self> {
+    pub fn of_server(program: Option<&Path>) -> std::io::Result<Self> {
         Ok(Self {
-            program: std::env::current_exe()?,
+            program: program.map_or_else(std::env::current_exe, |path| Ok(path.to_path_buf()))?,
             arguments: vec!["worker".into(), "-".into()],
             backoff: BACKOFF,
         })

@@ -7,6 +7,7 @@ pub use addresses::{interface_addresses, machine_name};
 pub use data::{DataDir, DataDirError};
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Default TCP port, and first UDP port.
@@ -32,6 +33,8 @@ pub struct Config {
     pub migration_url: Option<String>,
     /// The head of an HTTP request has so long to arrive.
     pub head_timeout: Duration,
+    /// Program that renders recordings as its verb `worker`; `None` is this program itself.
+    pub worker: Option<PathBuf>,
     /// Open the start page in the machine's browser once ready.
     pub open_browser: bool,
 }
@@ -46,6 +49,7 @@ impl Config {
             database_url: None,
             migration_url: None,
             head_timeout: HEAD_TIMEOUT,
+            worker: None,
             open_browser: false,
         }
     }

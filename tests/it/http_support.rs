@@ -45,6 +45,8 @@ async fn make_template() -> Vec<(&'static str, Vec<u8>)> {
 fn config() -> (PathBuf, Config) {
     let folder = std::env::temp_dir().join(format!("yuntang-it-{}", uuid::Uuid::new_v4()));
     let mut config = Config::new(DataDir::new(&folder));
+    // This process is a test: it has no verbs.
+    config.worker = Some(env!("CARGO_BIN_EXE_yuntang").into());
     config.port = 0;
     config.listen = Some([127, 0, 0, 1].into());
     (folder, config)
