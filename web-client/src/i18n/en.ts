@@ -136,7 +136,7 @@ const en: Like<typeof zhCN> = {
     copied: "Link copied",
     linkHint: "Send it to the members; they sign in and enter. The link itself stands for nobody.",
     inCharge: "Chair: {chair} Recorder: {recorder}",
-    policy: "Late after {late} min, early leave before {early} min, partial below {ratio}% of the time.",
+    policy: "Late after {late}, early leave before {early}, partial below {ratio}% of the time.",
     cancel: "Cancel the meeting",
     cancelReason: "Reason",
   },

@@ -132,7 +132,7 @@ export default {
     copied: "会议链接已复制",
     linkHint: "把链接发给党员,登录后即可进入。链接本身不代表任何人的身份。",
     inCharge: "主持人:{chair} 记录人:{recorder}",
-    policy: "晚于开会{late}分钟进入记迟到,早于散会{early}分钟离开记早退,参会时长不足{ratio}%记部分参会。",
+    policy: "晚于开会{late}进入记迟到,早于散会{early}离开记早退,参会时长不足{ratio}%记部分参会。",
     cancel: "取消会议",
     cancelReason: "取消原因",
   },
