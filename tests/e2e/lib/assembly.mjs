@@ -263,7 +263,7 @@ export const assembly = (name, { firefox: withFirefox = false } = {}) => describ
     const effective = (person, from, to) => {
       const want = (Math.min(to, close * 1000) - Math.max(from, open * 1000)) / 1000;
       const have = rows.get(person.id).effective_s;
-      assert.ok(Math.abs(have - want) <= 1.5, `${person.key}: ${have} s counted, ${want} s by the log`);
+      assert.ok(Math.abs(have - want) <= 1, `${person.key}: ${have} s counted, ${want} s by the log`);
     };
     effective(secretary, secretary.at('in'), Infinity);
     effective(early, early.at('in'), early.at('out'));

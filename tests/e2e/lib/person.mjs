@@ -18,8 +18,14 @@ export class Person {
     this.log = [];
   }
 
-  note(what) {
-    this.log.push({ what, at: Date.now() });
+  /** With the time at which the server acknowledged `method` to the page, which is the client's own record. */
+  async note(what, method) {
+    const at = await this.page.evaluate(
+      (name) => window.__yuntang.acks.filter((entry) => entry.method === name).at(-1)?.atMs ?? null,
+      method,
+    );
+    assert.ok(at, `${this.key}: no ${method} was acknowledged`);
+    this.log.push({ what, at });
   }
 
   /** With the numbers that tests read (`debug`) and one camera encoding (`layers=1`). */
@@ -49,7 +55,7 @@ export class Person {
     await this.page.click('lobby-consent');
     await this.page.click(camera ? 'lobby-join' : 'lobby-nocam');
     await this.inRoom();
-    this.note('in');
+    await this.note('in', 'hello');
   }
 
   inRoom(timeout = 20_000) {
@@ -149,7 +155,7 @@ export class Person {
     await this.page.click('btn-leave');
     await this.page.click('leave-confirm');
     await this.page.until(() => document.querySelector('[data-testid="room"]') === null, null);
-    this.note('out');
+    await this.note('out', 'leave');
   }
 
   at(what) {
