@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
+/// Of the cargo that runs the test: checkouts share a target folder.
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    static ROOT: LazyLock<PathBuf> =
+        LazyLock::new(|| std::env::var_os("CARGO_MANIFEST_DIR").expect("run by cargo").into());
+    &ROOT
 }
 
 fn files_below(dir: &Path, ending: &str, out: &mut Vec<PathBuf>) {

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// Top of the repository (this crate lives in `tests/dev`).
+/// Top of the repository (this crate lives in `tests/dev`). Asked of the cargo that runs us, not of
+/// the one that built us: checkouts share a target folder, and with it this program.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
+    let built_in = || PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built_in, PathBuf::from);
+    own.ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
 }
 
 /// One target folder for every checkout of this user, so that a fresh clone builds warm.
