@@ -290,6 +290,4 @@ pub struct Counters {
     pub drop_padding: u64,
     /// Of a source that is switched off.
     pub drop_disabled: u64,
-    /// No room in the egress arithmetic (a packet too large to rewrite).
-    pub drop_oversize: u64,
 }
