@@ -18,14 +18,19 @@ export class Person {
     this.log = [];
   }
 
-  /** With the time at which the server acknowledged `method` to the page, which is the client's own record. */
+  /**
+   * The page's own record of `method`: it was sent at `sent` and its acknowledgement read at `at` (ms), so
+   * the server did it in between. A page that is short of processor time reads late.
+   */
   async note(what, method) {
-    const at = await this.page.evaluate(
-      (name) => window.__yuntang.acks.filter((entry) => entry.method === name).at(-1)?.atMs ?? null,
+    const ack = await this.page.evaluate(
+      (name) => window.__yuntang.acks.filter((entry) => entry.method === name).at(-1) ?? null,
       method,
     );
-    assert.ok(at, `${this.key}: no ${method} was acknowledged`);
-    this.log.push({ what, at });
+    assert.ok(ack, `${this.key}: no ${method} was acknowledged`);
+    const entry = { what, sent: ack.sentMs, at: ack.atMs };
+    this.log.push(entry);
+    return entry;
   }
 
   /** With the numbers that tests read (`debug`) and one camera encoding (`layers=1`). */
@@ -59,7 +64,7 @@ export class Person {
   }
 
   inRoom(timeout = 20_000) {
-    return this.page.until(() => document.querySelector('[data-testid="room"]') !== null, null, timeout);
+    return this.page.until(() => document.querySelector('[data-testid="room"][data-phase="in"]') !== null, null, timeout);
   }
 
   /** Waits until the tile of `who` shows their own moving code, from `source`. */
@@ -158,10 +163,11 @@ export class Person {
     await this.note('out', 'leave');
   }
 
-  at(what) {
+  /** The first entry of the log for `what`. */
+  logged(what) {
     const found = this.log.find((entry) => entry.what === what);
     assert.ok(found, `${this.key} has no "${what}" in the log`);
-    return found.at;
+    return found;
   }
 }
 

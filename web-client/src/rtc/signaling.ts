@@ -45,6 +45,8 @@ export interface SignalingOptions {
 
 /** One request that the server has acknowledged; tests compare these with the journal. */
 export interface Acknowledged {
+  /** The server did it between these two instants of the page's clock. */
+  sentMs: number;
   atMs: number;
   id: number;
   method: Request["method"];
@@ -63,6 +65,7 @@ export interface SignalingEvents {
 
 interface Pending {
   request: Request;
+  sentMs: number;
   resolve: (reply: Reply) => void;
   reject: (error: RequestError) => void;
   timer: ReturnType<typeof setTimeout>;
@@ -259,6 +262,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
         this.settle(message.id, (pending, id) => {
           pending.resolve(message.reply);
           this.emit("acknowledged", {
+            sentMs: pending.sentMs,
             atMs: this.now(),
             id,
             method: pending.request.method,
@@ -291,7 +295,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       const timer = setTimeout(() => {
         this.settle(id, (pending) => pending.reject(new RequestError("timeout", "timeout")));
       }, timeoutMs);
-      this.pending.set(id, { request, resolve, reject, timer });
+      this.pending.set(id, { request, sentMs: this.now(), resolve, reject, timer });
       this.write({ type: "request", id, request });
     });
   }
