@@ -19,11 +19,11 @@ use crate::sfu::peer::{Peer, PeerKey};
 use crate::sfu::room::{Room, RoomKey};
 use crate::sfu::track::{Track, TrackKey};
 use crate::sfu::{Mark, Work};
-use crate::transport::DtlsIdentity;
+use crate::transport::{DtlsIdentity, Remote};
 
 /// One received datagram; decrypted in place.
 pub struct Datagram<'a> {
-    pub src: SocketAddr,
+    pub src: Remote,
     pub data: &'a mut [u8],
 }
 
@@ -37,10 +37,20 @@ pub struct Egress {
 /// `len` bytes from `start`: datagrams of `segment` bytes each, the last may be shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    pub dst: SocketAddr,
+    pub dst: Remote,
     pub start: usize,
     pub len: usize,
     pub segment: u16,
+    pub class: Class,
+}
+
+/// What a run carries: a way that cannot take everything leaves video out first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// STUN, DTLS and RTCP.
+    Control,
+    Audio,
+    Video,
 }
 
 impl Egress {
@@ -94,7 +104,7 @@ pub struct Shard {
     pub(crate) peers: SlotMap<PeerKey, Peer>,
     pub(crate) peer_ids: HashMap<PeerId, PeerKey>,
     /// By source address, once a check from there was authenticated.
-    pub(crate) addresses: HashMap<SocketAddr, PeerKey>,
+    pub(crate) addresses: HashMap<Remote, PeerKey>,
     pub(crate) ufrags: HashMap<String, PeerKey>,
     pub(crate) tracks: SlotMap<TrackKey, Track>,
     pub(crate) next_track: u64,
@@ -107,7 +117,7 @@ pub struct Shard {
     pub(crate) touched: Vec<PeerKey>,
     pub(crate) changed_maps: Vec<PeerKey>,
     pub(crate) marks: Vec<Mark>,
-    pub(crate) farewells: Vec<(SocketAddr, Vec<u8>)>,
+    pub(crate) farewells: Vec<(Remote, Vec<u8>)>,
     /// Buffers kept between calls, so that the packet path allocates nothing.
     pub(crate) work: Vec<Work>,
     pub(crate) scratch: Vec<u8>,

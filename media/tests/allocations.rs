@@ -61,7 +61,7 @@ fn the_steady_packet_path_allocates_nothing() {
         let mut datagrams = world.intercept(a);
         let mut batch: Vec<Datagram<'_>> = datagrams
             .iter_mut()
-            .map(|(src, bytes)| Datagram { src: *src, data: bytes.as_mut_slice() })
+            .map(|(src, bytes)| Datagram { src: (*src).into(), data: bytes.as_mut_slice() })
             .collect();
         let now = world.now;
         let before = COUNT.with(Cell::get);

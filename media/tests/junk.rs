@@ -26,7 +26,7 @@ fn junk_from_a_known_address_disturbs_nobody() {
         if let Some(first) = bytes.first_mut() {
             *first = [0, 22, 0x80, 0x90, 0xb1, 0xff][round as usize % 6] | (*first & 1);
         }
-        let mut batch = [Datagram { src, data: &mut bytes }];
+        let mut batch = [Datagram { src: src.into(), data: &mut bytes }];
         let (now, shard) = (world.now, &mut world.shard);
         shard.handle_batch(now, &mut batch, &mut world.egress, &mut world.taps);
         world.egress.clear();

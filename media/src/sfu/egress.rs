@@ -1,10 +1,8 @@
 //! Writing sealed packets into [`Egress`], run by run.
 
-use std::net::SocketAddr;
-
 use crate::rtp::packet::FIXED_HEADER;
-use crate::shard::{Egress, Run};
-use crate::transport::{SrtpTx, TAG_SPACE};
+use crate::shard::{Class, Egress, Run};
+use crate::transport::{Remote, SrtpTx, TAG_SPACE};
 
 /// Datagrams in one GSO message (UDP_MAX_SEGMENTS of Linux).
 const MAX_SEGMENTS: usize = 64;
@@ -12,30 +10,30 @@ const MAX_RUN: usize = 65_000;
 
 impl Egress {
     /// Appends a datagram that does not need sealing.
-    pub(crate) fn push(&mut self, dst: SocketAddr, datagram: &[u8]) {
+    pub(crate) fn push(&mut self, dst: Remote, datagram: &[u8]) {
         if datagram.is_empty() || datagram.len() > MAX_RUN {
             return;
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(datagram);
-        self.close(dst, start);
+        self.close(dst, start, Class::Control);
     }
 
     /// Makes the bytes from `start` a datagram, in the last run if it fits there.
     #[inline]
-    fn close(&mut self, dst: SocketAddr, start: usize) {
+    fn close(&mut self, dst: Remote, start: usize, class: Class) {
         let len = self.bytes.len() - start;
         if let Some(run) = self.runs.last_mut() {
             let segment = usize::from(run.segment);
             let open = run.len % segment == 0 && run.start + run.len == start;
             let fits =
                 len <= segment && run.len / segment < MAX_SEGMENTS && run.len + len <= MAX_RUN;
-            if open && fits && run.dst == dst {
+            if open && fits && run.dst == dst && run.class == class {
                 run.len += len;
                 return;
             }
         }
-        self.runs.push(Run { dst, start, len, segment: len as u16 });
+        self.runs.push(Run { dst, start, len, segment: len as u16, class });
     }
 }
 
@@ -52,6 +50,7 @@ pub struct Outgoing<'a> {
     /// The original sequence number, in a retransmission (RFC 4588 §4).
     pub original: Option<u16>,
     pub pad: bool,
+    pub class: Class,
 }
 
 /// Writes and seals one packet; `patch` may change its payload before sealing. False when it
@@ -59,7 +58,7 @@ pub struct Outgoing<'a> {
 #[inline]
 pub fn seal(
     egress: &mut Egress,
-    dst: SocketAddr,
+    dst: Remote,
     tx: &SrtpTx,
     out: &Outgoing<'_>,
     payload: &[u8],
@@ -98,7 +97,7 @@ pub fn seal(
     if sealed == 0 {
         return false;
     }
-    egress.close(dst, start);
+    egress.close(dst, start, out.class);
     true
 }
 
@@ -114,7 +113,7 @@ mod tests {
             datagrams in proptest::collection::vec((0u16..2, prop_oneof![Just(900usize), Just(901), 1usize..1300]), 1..300),
         ) {
             let mut egress = Egress::default();
-            let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], 1000 + port));
+            let address = |port: u16| Remote::udp(([127, 0, 0, 1], 1000 + port).into());
             for (index, (port, len)) in datagrams.iter().enumerate() {
                 egress.push(address(*port), &vec![index as u8; *len]);
             }

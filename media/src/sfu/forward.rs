@@ -94,6 +94,7 @@ fn to_subscriber(
             extension: writer.finish(),
             original: None,
             pad: work.pad && rtx,
+            class: track.class(),
         };
         let patch = |payload: &mut [u8]| {
             work.vp8.rewrite(payload, epoch.picture_offset, epoch.tl0_offset);
@@ -254,6 +255,7 @@ impl Shard {
             extension: writer.finish(),
             original: prefix,
             pad: false,
+            class: track.class(),
         };
         let descriptor = match track.codec {
             Codec::Vp8 => vp8::Descriptor::parse(payload).unwrap_or_default(),

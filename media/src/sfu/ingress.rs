@@ -1,6 +1,5 @@
 //! From datagrams to accepted packets: whose they are, which track, repaired and in order.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::peer::{Binding, MAX_ADDRESSES, MAX_BINDINGS, Peer, PeerKey, Role};
@@ -11,7 +10,7 @@ use crate::api::{Codec, Source, Tap};
 use crate::rtp::packet::{self, Header};
 use crate::rtp::{keyframe, red, vp8};
 use crate::shard::{Datagram, Egress, Shard, TapSink};
-use crate::transport::{Packet, SrtpError, StunOutcome, classify, stun_local_ufrag};
+use crate::transport::{Packet, Remote, SrtpError, StunOutcome, classify, stun_local_ufrag};
 
 impl Shard {
     pub(crate) fn ingest(
@@ -22,7 +21,7 @@ impl Shard {
         tap: &mut dyn TapSink,
     ) {
         let mut work = std::mem::take(&mut self.work);
-        let mut last: Option<(SocketAddr, PeerKey)> = None;
+        let mut last: Option<(Remote, PeerKey)> = None;
         for (index, datagram) in batch.iter_mut().enumerate() {
             self.counters.datagrams_in += 1;
             self.counters.bytes_in += datagram.data.len() as u64;
@@ -59,7 +58,7 @@ impl Shard {
         self.work = work;
     }
 
-    fn on_stun(&mut self, now: Instant, src: SocketAddr, data: &[u8]) {
+    fn on_stun(&mut self, now: Instant, src: Remote, data: &[u8]) {
         let by_name = stun_local_ufrag(data).and_then(|ufrag| self.ufrags.get(ufrag)).copied();
         let Some(key) = by_name.or_else(|| self.addresses.get(&src).copied()) else {
             self.counters.drop_stun += 1;
@@ -73,7 +72,7 @@ impl Shard {
         self.touch(key);
     }
 
-    fn map_address(&mut self, key: PeerKey, src: SocketAddr) {
+    fn map_address(&mut self, key: PeerKey, src: Remote) {
         let before = self.addresses.insert(src, key);
         if before == Some(key) {
             return;

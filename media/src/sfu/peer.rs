@@ -1,6 +1,5 @@
 //! One connection: its transport, what it publishes (by SSRC) and its receive slots.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use slotmap::new_key_type;
@@ -11,7 +10,7 @@ use super::track::TrackKey;
 use crate::api::{Assignment, Codec, OwnerId, PeerId, Source};
 use crate::bwe::twcc::Recorder;
 use crate::rtp::ext::{ExtIds, ExtKind, KINDS};
-use crate::transport::{self, Negotiated, SsrcInfo, ext};
+use crate::transport::{self, Negotiated, Remote, SsrcInfo, ext};
 
 new_key_type! { pub struct PeerKey; }
 
@@ -55,7 +54,7 @@ pub struct Peer {
     pub room: RoomKey,
     pub transport: transport::Peer,
     pub connected: bool,
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Remote>,
     pub ufrags: Vec<String>,
     pub session_id: u64,
     pub version: u64,

@@ -10,6 +10,7 @@ use super::peer::PeerKey;
 use super::receive::Receiver;
 use super::room::RoomKey;
 use crate::api::{Codec, OwnerId, PeerId, Source, TrackId};
+use crate::shard::Class;
 
 new_key_type! { pub struct TrackKey; }
 
@@ -134,6 +135,10 @@ impl Track {
 
     pub fn is_audio(&self) -> bool {
         self.source.is_audio()
+    }
+
+    pub fn class(&self) -> Class {
+        if self.is_audio() { Class::Audio } else { Class::Video }
     }
 
     pub fn feed(&self, key: TrackKey, layer: u8) -> Feed {

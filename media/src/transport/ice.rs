@@ -1,11 +1,11 @@
 //! The ICE-lite agent of one peer (RFC 8445): it answers checks and remembers who passed.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 
+use super::Remote;
 use super::stun::{self, Class, Message, Refusal};
 
 /// Without an authenticated packet for this long, the peer is gone (RFC 7675 section 5.1).
@@ -89,8 +89,8 @@ pub(super) struct IceAgent {
     /// The session before a restart: serves until the new one has a nominated pair.
     previous: Option<Session>,
     /// Addresses that passed a check, with the time of the last one.
-    valid: Vec<(SocketAddr, Instant)>,
-    selected: Option<SocketAddr>,
+    valid: Vec<(Remote, Instant)>,
+    selected: Option<Remote>,
     last_authenticated: Instant,
 }
 
@@ -135,7 +135,7 @@ impl IceAgent {
     }
 
     /// Answers a binding request (RFC 8445 section 7.3).
-    pub(super) fn handle(&mut self, now: Instant, src: SocketAddr, datagram: &[u8]) -> Checked {
+    pub(super) fn handle(&mut self, now: Instant, src: Remote, datagram: &[u8]) -> Checked {
         // A wrong FINGERPRINT means that it is not STUN at all: silence. We send no requests, so
         // answers to any are not ours either.
         let Ok(message) = Message::parse(datagram) else { return Checked::Ignored };
@@ -164,7 +164,7 @@ impl IceAgent {
         if message.controlled.is_some() {
             return refuse(Refusal::RoleConflict, Some(&session.key));
         }
-        let answer = stun::success(&message.transaction, src, &session.key);
+        let answer = stun::success(&message.transaction, src.addr, &session.key);
         self.last_authenticated = now;
         self.remember(now, src);
         let mut nominated = false;
@@ -179,7 +179,7 @@ impl IceAgent {
         Checked::Valid { answer, nominated }
     }
 
-    fn remember(&mut self, now: Instant, src: SocketAddr) {
+    fn remember(&mut self, now: Instant, src: Remote) {
         if let Some((_, at)) = self.valid.iter_mut().find(|(address, _)| *address == src) {
             *at = now;
             return;
@@ -196,16 +196,16 @@ impl IceAgent {
         self.valid.push((src, now));
     }
 
-    pub(super) fn is_valid(&self, src: SocketAddr) -> bool {
+    pub(super) fn is_valid(&self, src: Remote) -> bool {
         self.valid.iter().any(|(address, _)| *address == src)
     }
 
-    pub(super) fn selected(&self) -> Option<SocketAddr> {
+    pub(super) fn selected(&self) -> Option<Remote> {
         self.selected
     }
 
     /// Where control goes: the nominated pair, or before that the newest valid one.
-    pub(super) fn control_addr(&self) -> Option<SocketAddr> {
+    pub(super) fn control_addr(&self) -> Option<Remote> {
         self.selected.or_else(|| self.valid.iter().max_by_key(|(_, at)| *at).map(|(a, _)| *a))
     }
 

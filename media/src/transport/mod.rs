@@ -14,6 +14,7 @@ mod dtls;
 mod dtls_hello;
 mod ice;
 mod peer;
+mod remote;
 mod sdp;
 mod sdp_answer;
 mod sdp_codecs;
@@ -31,6 +32,7 @@ pub use classify::{Packet, classify};
 pub use dtls::{DtlsError, DtlsIdentity};
 pub use ice::{CONSENT_TIMEOUT, IceCredentials};
 pub use peer::{Gone, Peer, PeerEvent, PeerState, RemoteChange, StunOutcome, TransportError};
+pub use remote::{Remote, Via};
 pub use sdp::{
     Direction, ExtMap, Fingerprint, MediaKind, Negotiated, Offer, OfferMedia, RtcpFeedback,
     RtpCodec, SdpError, SendStream, Setup, SsrcInfo, ext,

@@ -1,7 +1,6 @@
 //! ICE, DTLS and SRTP of one peer, put together for the shard.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +9,8 @@ use thiserror::Error;
 use super::dtls::{Dtls, DtlsEvent};
 use super::ice::{Checked, IceAgent};
 use super::{
-    DtlsError, DtlsIdentity, IceCredentials, Offer, Opened, Setup, SrtpError, SrtpRx, SrtpTx,
+    DtlsError, DtlsIdentity, IceCredentials, Offer, Opened, Remote, Setup, SrtpError, SrtpRx,
+    SrtpTx,
 };
 
 /// STUN answers that may wait to be sent; beyond it the newest is dropped, as a lost one would be.
@@ -69,7 +69,7 @@ pub enum PeerEvent {
     /// The keys are there: media may flow.
     Connected,
     /// Send to this address from now on (first nomination included).
-    AddressChanged(SocketAddr),
+    AddressChanged(Remote),
     /// Last event of a peer.
     Gone(Gone),
 }
@@ -82,7 +82,7 @@ pub struct Peer {
     dtls: Option<Dtls>,
     srtp: Option<(SrtpTx, SrtpRx)>,
     state: PeerState,
-    out: VecDeque<(SocketAddr, Vec<u8>)>,
+    out: VecDeque<(Remote, Vec<u8>)>,
     events: VecDeque<PeerEvent>,
 }
 
@@ -147,7 +147,13 @@ impl Peer {
     }
 
     /// A datagram of class [`super::Packet::Stun`].
-    pub fn handle_stun(&mut self, now: Instant, src: SocketAddr, data: &[u8]) -> StunOutcome {
+    pub fn handle_stun(
+        &mut self,
+        now: Instant,
+        src: impl Into<Remote>,
+        data: &[u8],
+    ) -> StunOutcome {
+        let src = src.into();
         if self.state == PeerState::Ended {
             return StunOutcome::Ignored;
         }
@@ -172,8 +178,8 @@ impl Peer {
     }
 
     /// A datagram of class [`super::Packet::Dtls`]; ignored unless `src` was authenticated.
-    pub fn handle_dtls(&mut self, now: Instant, src: SocketAddr, data: &[u8]) {
-        if self.state == PeerState::Ended || !self.ice.is_valid(src) {
+    pub fn handle_dtls(&mut self, now: Instant, src: impl Into<Remote>, data: &[u8]) {
+        if self.state == PeerState::Ended || !self.ice.is_valid(src.into()) {
             return;
         }
         if let Some(dtls) = &mut self.dtls {
@@ -207,7 +213,7 @@ impl Peer {
         self.events.push_back(PeerEvent::Gone(why));
     }
 
-    fn send(&mut self, to: SocketAddr, datagram: Vec<u8>) {
+    fn send(&mut self, to: Remote, datagram: Vec<u8>) {
         if self.out.len() < MAX_QUEUED {
             self.out.push_back((to, datagram));
         }
@@ -239,7 +245,7 @@ impl Peer {
     }
 
     /// Control datagrams to send: STUN answers and DTLS. Drain after each call.
-    pub fn poll_transmit(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+    pub fn poll_transmit(&mut self) -> Option<(Remote, Vec<u8>)> {
         self.out.pop_front()
     }
 
@@ -253,13 +259,13 @@ impl Peer {
     }
 
     /// Where media goes: the nominated address.
-    pub fn remote_addr(&self) -> Option<SocketAddr> {
+    pub fn remote_addr(&self) -> Option<Remote> {
         self.ice.selected()
     }
 
     /// Whether `src` passed a check and still counts: at most sixteen addresses do.
-    pub fn is_valid_addr(&self, src: SocketAddr) -> bool {
-        self.ice.is_valid(src)
+    pub fn is_valid_addr(&self, src: impl Into<Remote>) -> bool {
+        self.ice.is_valid(src.into())
     }
 
     /// The sending context once connected.

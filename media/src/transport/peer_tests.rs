@@ -1,6 +1,7 @@
 //! Two independent stacks as the other side, on virtual time: str0m, and `rtc::dtls` where str0m
 //! cannot be made to do what is asked.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
@@ -184,7 +185,7 @@ impl Call {
             }
         }
         while let Some((to, data)) = self.peer.poll_transmit() {
-            self.send(false, to, data);
+            self.send(false, to.addr, data);
         }
         while let Some(event) = self.peer.poll_event() {
             self.peer_events.push(event);
@@ -254,7 +255,7 @@ impl Call {
         let tx = self.peer.srtp_tx().unwrap();
         let sealed = tx.seal_rtp((seq >> 16) as u32, &mut packet, 12, plain_len);
         packet.truncate(sealed);
-        let to = self.peer.remote_addr().unwrap();
+        let to = self.peer.remote_addr().unwrap().addr;
         self.send(false, to, packet);
     }
 
@@ -281,8 +282,8 @@ fn str0m_connects_and_media_flows_both_ways() {
     let mut call = Call::new();
     let mid = call.connect();
     assert_eq!(call.peer.srtp_tx().unwrap().profile(), Profile::AeadAes128Gcm);
-    assert_eq!(call.peer.remote_addr(), Some(addr(CLIENT)));
-    assert!(call.peer_events.contains(&PeerEvent::AddressChanged(addr(CLIENT))));
+    assert_eq!(call.peer.remote_addr(), Some(addr(CLIENT).into()));
+    assert!(call.peer_events.contains(&PeerEvent::AddressChanged(addr(CLIENT).into())));
     assert!(call.peer_events.contains(&PeerEvent::Connected));
 
     // Over a wrap of the sequence number.
@@ -410,10 +411,11 @@ fn a_changed_address_is_followed() {
     let mid = call.connect();
     // The client's NAT gives it another port; its checks carry the nomination there.
     call.client_addr = addr("192.0.2.7:61111");
-    let moved =
-        call.run(Duration::from_secs(10), |call| call.peer.remote_addr() == Some(call.client_addr));
+    let moved = call.run(Duration::from_secs(10), |call| {
+        call.peer.remote_addr() == Some(call.client_addr.into())
+    });
     assert!(moved);
-    assert!(call.peer_events.contains(&PeerEvent::AddressChanged(addr("192.0.2.7:61111"))));
+    assert!(call.peer_events.contains(&PeerEvent::AddressChanged(addr("192.0.2.7:61111").into())));
     call.client_sends(mid, 1, b"moved");
     call.run(Duration::from_secs(1), |_| false);
     assert_eq!(call.received.last().unwrap().0, b"moved");

@@ -434,7 +434,7 @@ impl World {
         }
         let mut batch: Vec<Datagram<'_>> = arrived
             .iter_mut()
-            .map(|(src, bytes)| Datagram { src: *src, data: bytes.as_mut_slice() })
+            .map(|(src, bytes)| Datagram { src: (*src).into(), data: bytes.as_mut_slice() })
             .collect();
         if !batch.is_empty() {
             self.shard.handle_batch(now, &mut batch, &mut self.egress, &mut self.taps);
@@ -446,7 +446,9 @@ impl World {
         for run in &self.egress.runs {
             self.runs += 1;
             let bytes = &self.egress.bytes[run.start..run.start + run.len];
-            let Some(bot) = self.bots.iter_mut().find(|bot| bot.addr == run.dst) else { continue };
+            let Some(bot) = self.bots.iter_mut().find(|bot| bot.addr == run.dst.addr) else {
+                continue;
+            };
             for datagram in bytes.chunks(usize::from(run.segment)) {
                 self.datagrams += 1;
                 count(&mut bot.sent_down, datagram);

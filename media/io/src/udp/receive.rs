@@ -104,7 +104,7 @@ impl Receiver {
         let mut batch = recycle(std::mem::take(&mut self.scratch));
         for (message, data) in self.messages.iter().zip(self.data.chunks_exact_mut(MESSAGE)) {
             let datagrams = data[..message.len].chunks_mut(message.segment);
-            batch.extend(datagrams.map(|data| Datagram { src: message.source, data }));
+            batch.extend(datagrams.map(|data| Datagram { src: message.source.into(), data }));
         }
         received.datagrams = batch.len();
         if !batch.is_empty() {

@@ -2,7 +2,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use media::shard::{Egress, Run};
+use media::shard::{Class, Egress, Run};
 use proptest::prelude::*;
 
 use super::transmit::Sent;
@@ -26,7 +26,13 @@ fn egress(destination: SocketAddr, sizes: &[usize]) -> (Egress, Vec<Vec<u8>>) {
         datagrams.push(vec![number as u8; size]);
         match egress.runs.last_mut() {
             Some(run) if usize::from(run.segment) == size => run.len += size,
-            _ => egress.runs.push(Run { dst: destination, start, len: size, segment: size as u16 }),
+            _ => egress.runs.push(Run {
+                dst: destination.into(),
+                start,
+                len: size,
+                segment: size as u16,
+                class: Class::Video,
+            }),
         }
     }
     (egress, datagrams)
@@ -39,7 +45,9 @@ fn read(socket: &UdpSocket, count: usize) -> Vec<(SocketAddr, Vec<u8>)> {
         assert!(waker.wait(socket.as_raw_fd(), Duration::from_secs(5)), "{} came", read.len());
         receiver
             .receive(socket, |batch| {
-                read.extend(batch.iter().map(|datagram| (datagram.src, datagram.data.to_vec())));
+                read.extend(
+                    batch.iter().map(|datagram| (datagram.src.addr, datagram.data.to_vec())),
+                );
             })
             .unwrap();
     }
@@ -116,7 +124,7 @@ fn a_bad_destination_costs_only_its_own_datagrams() {
     let to = bind(loopback(), BUFFER, true).unwrap();
     let (mut egress, expected) = egress(to.address, &[100, 200, 300]);
     // A socket of IPv4 cannot reach IPv6.
-    egress.runs[1].dst = "[2001:db8::1]:9".parse().unwrap();
+    egress.runs[1].dst.addr = "[2001:db8::1]:9".parse().unwrap();
     let sent = Transmitter::new(false, true).send(&from.socket, &egress);
     assert_eq!((sent.datagrams, sent.dropped), (2, 1));
     let came: Vec<_> = read(&to.socket, 2).into_iter().map(|(_, data)| data).collect();

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use media::shard::{Egress, Run};
+use media::transport::Via;
 
 use crate::wake::wait_writable;
 
@@ -74,12 +75,12 @@ impl Transmitter {
         self.gso
     }
 
-    /// Sends all runs. What the kernel does not take is dropped and counted: media that waits is
+    /// Sends all runs that go by UDP. What the kernel does not take is dropped and counted: media that waits is
     /// worth nothing.
     pub fn send(&mut self, socket: &UdpSocket, egress: &Egress) -> Sent {
         let mut pieces = std::mem::take(&mut self.pieces);
         pieces.clear();
-        for run in &egress.runs {
+        for run in egress.runs.iter().filter(|run| run.dst.via == Via::Udp) {
             let per_message = if self.gso { message_limit(run.segment) } else { 1 };
             split(run, per_message, &mut pieces);
         }
@@ -146,7 +147,7 @@ impl Transmitter {
     fn fill(&mut self, bytes: &[u8], runs: &[Run]) {
         for (index, run) in runs.iter().enumerate() {
             let data = &bytes[run.start..run.start + run.len];
-            let name_len = write_name(&mut self.names[index], run.dst, self.v6);
+            let name_len = write_name(&mut self.names[index], run.dst.addr, self.v6);
             self.vectors[index] =
                 libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
             // SAFETY: zero is a valid msghdr; the pointers set below outlive the send.
@@ -197,7 +198,7 @@ fn split(run: &Run, per_message: usize, pieces: &mut Vec<Run>) {
 }
 
 fn one_by_one(socket: &UdpSocket, v6: bool, bytes: &[u8], run: &Run, sent: &mut Sent) {
-    let destination = match run.dst {
+    let destination = match run.dst.addr {
         SocketAddr::V4(v4) if v6 => SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port())),
         other => other,
     };

@@ -71,7 +71,7 @@ fn forward(socket: &UdpSocket, to: &Seat, plain: &[u8], header_len: usize) {
     packet[8..12].copy_from_slice(&ssrc_of(kind).to_be_bytes());
     packet.resize(plain.len() + TAG_SPACE, 0);
     let len = tx.seal_rtp(0, &mut packet, header_len, plain.len());
-    socket.send_to(&packet[..len], addr).unwrap();
+    socket.send_to(&packet[..len], addr.addr).unwrap();
 }
 
 fn relay(socket: &UdpSocket, seats: &Seats, stop: &mpsc::Receiver<()>) {
@@ -113,7 +113,7 @@ fn relay(socket: &UdpSocket, seats: &Seats, stop: &mpsc::Receiver<()>) {
         for seat in seats.iter_mut() {
             seat.peer.handle_timeout(now);
             while let Some((to, data)) = seat.peer.poll_transmit() {
-                socket.send_to(&data, to).unwrap();
+                socket.send_to(&data, to.addr).unwrap();
             }
         }
     }
