@@ -5,6 +5,7 @@
 //! - `rtp`: zero-copy packet view, header extensions, codec descriptors.
 //! - `sfu`: room, publisher, subscriber, forwarding, repair, slots, speaker, stats.
 //! - `bwe`: transport-wide feedback.
+//! - `stats`: what is told of tracks and subscribers, rates, and quality in three grades.
 //! - `capture`: the log format of recorded media.
 //!
 //! No socket, thread, clock or random number is touched here (law 1 of docs/ARCHITECTURE.md).
@@ -12,9 +13,11 @@
 pub mod api;
 pub mod bwe;
 pub mod capture;
+mod counters;
 pub mod rtp;
 pub mod sfu;
 pub mod shard;
+pub mod stats;
 pub mod transport;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use slotmap::SlotMap;
 use crate::api::{
     Event, GoneReason, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source,
 };
+pub use crate::counters::{Counters, DropReason, Stage};
 use crate::sfu::peer::{Peer, PeerKey};
 use crate::sfu::room::{Room, RoomKey};
 use crate::sfu::track::{Track, TrackKey};
@@ -259,45 +260,4 @@ impl Shard {
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
-}
-
-/// Totals since the shard began; each drop has its reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Datagrams and bytes received, whatever they were.
-    pub datagrams_in: u64,
-    pub bytes_in: u64,
-    /// Media packets accepted, and sealed copies of them sent.
-    pub packets_in: u64,
-    pub packets_forwarded: u64,
-    /// Retransmissions sent to subscribers, and NACKed numbers they asked for.
-    pub rtx_sent: u64,
-    pub nacks_in: u64,
-    /// Sequence numbers asked of publishers, retransmissions that came, and those that filled a gap.
-    pub nacks_out: u64,
-    pub rtx_in: u64,
-    pub rtx_repaired: u64,
-    /// Audio frames taken from redundancy.
-    pub red_recovered: u64,
-    pub plis_in: u64,
-    pub plis_out: u64,
-    /// Not STUN, DTLS, RTP or RTCP.
-    pub drop_unknown: u64,
-    /// Media or DTLS from an address that no authenticated check came from.
-    pub drop_unmapped: u64,
-    /// STUN refused or for nobody.
-    pub drop_stun: u64,
-    /// SRTP or SRTCP that failed authentication.
-    pub drop_authentication: u64,
-    pub drop_replayed: u64,
-    /// Authentic, but not readable as RTP or RTCP.
-    pub drop_malformed: u64,
-    /// An SSRC that belongs to no negotiated media section, or too many of them.
-    pub drop_unknown_ssrc: u64,
-    pub drop_payload_type: u64,
-    pub drop_duplicate: u64,
-    /// Padding without media; used for feedback only.
-    pub drop_padding: u64,
-    /// Of a source that is switched off.
-    pub drop_disabled: u64,
 }

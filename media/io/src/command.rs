@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use media::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source};
+use media::stats::RoomStats;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::capture::{CaptureStatus, CaptureTarget};
@@ -58,6 +59,10 @@ pub(crate) enum Command {
         room: RoomId,
         answer: oneshot::Sender<Result<(), CaptureError>>,
         done: oneshot::Sender<bool>,
+    },
+    Stats {
+        room: RoomId,
+        answer: oneshot::Sender<Option<RoomStats>>,
     },
     Shutdown {
         done: oneshot::Sender<()>,

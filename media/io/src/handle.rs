@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use media::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source};
 use media::shard::ShardConfig;
+use media::stats::RoomStats;
 use media::transport::DtlsIdentity;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -28,6 +29,8 @@ use crate::wake::Waker;
 
 /// The disk may take this long for the last sync of a capture.
 const STOP_CAPTURE: Duration = Duration::from_secs(15);
+/// A shard that is busier than this has better things to do than to count.
+const ROOM_STATS: Duration = Duration::from_millis(250);
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// Commands to the writer that may wait besides all blocks.
 const WRITER_COMMANDS: usize = 256;
@@ -221,6 +224,14 @@ impl Media {
             Some(status) => status.subscribe(),
             None => watch::Sender::default().subscribe(),
         }
+    }
+
+    /// How the tracks and subscribers of a room stand; none when it is not open, or when its shard
+    /// has no time to say so at once.
+    pub async fn room_stats(&self, room: RoomId) -> Option<RoomStats> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(room, Command::Stats { room, answer }).ok()?;
+        tokio::time::timeout(ROOM_STATS, answered).await.ok()?.ok()?
     }
 
     pub fn stats(&self) -> MediaStats {

@@ -244,6 +244,9 @@ impl ShardThread {
             Command::StopCapture { room, answer, done } => {
                 let _ = answer.send(self.stop_capture(room, Some(done)));
             }
+            Command::Stats { room, answer } => {
+                let _ = answer.send(self.core.stats(now, room));
+            }
             Command::Shutdown { done } => self.stopping = Some(done),
         }
     }

@@ -37,6 +37,10 @@ pub struct ReportBlock {
     pub ssrc: u32,
     /// In 1/256.
     pub fraction_lost: u8,
+    /// Cumulative; duplicates make it fall below zero.
+    pub lost: i32,
+    /// In units of the stream's clock.
+    pub jitter: u32,
     pub last_sr: u32,
     /// In 1/65536 s.
     pub delay_since_last_sr: u32,
@@ -108,6 +112,9 @@ fn report_blocks(
         visit(Item::Report(ReportBlock {
             ssrc: word(block, 0)?,
             fraction_lost: block[4],
+            // 24 bits signed.
+            lost: (word(block, 4)? << 8) as i32 >> 8,
+            jitter: word(block, 12)?,
             last_sr: word(block, 16)?,
             delay_since_last_sr: word(block, 20)?,
         }));
@@ -179,6 +186,7 @@ mod tests {
         assert!(parse(&out, |item| {
             let Item::Report(report) = item else { panic!("{item:?}") };
             assert_eq!((report.ssrc, report.fraction_lost), (5, 9));
+            assert_eq!((report.lost, report.jitter), (-1, 3));
             assert_eq!((report.last_sr, report.delay_since_last_sr), (8, 65_536));
             seen += 1;
         }));

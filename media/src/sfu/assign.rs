@@ -122,6 +122,7 @@ impl Shard {
         slot.types = types;
         slot.track = Some(track_key);
         slot.synced = false;
+        slot.totals.begin_again();
         track.subscribers.push((key, at as u16));
         self.map_changed(key);
         self.want_key_frame(track_key);

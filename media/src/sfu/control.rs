@@ -124,6 +124,7 @@ impl Shard {
                     self.peers.get_mut(*peer).and_then(|p| p.slots.get_mut(usize::from(*slot)));
                 if let Some(slot) = slot {
                     slot.synced = false;
+                    slot.totals.begin_again();
                 }
             }
             if on {

@@ -25,6 +25,7 @@ impl Shard {
         let plain = match peer.transport.unprotect_rtcp(now, data) {
             Ok(length) => &data[..length],
             Err(SrtpError::Replayed) => return self.counters.drop_replayed += 1,
+            Err(SrtpError::NotReady) => return self.counters.drop_not_ready += 1,
             Err(_) => return self.counters.drop_authentication += 1,
         };
         let mut nacks = 0;
@@ -38,8 +39,8 @@ impl Shard {
                     return;
                 };
                 slot.known = true;
-                let sent = slot.last_report.filter(|(id, _)| *id == block.last_sr);
-                if let Some((_, sent)) = sent
+                slot.totals.reported(block.fraction_lost, block.lost, block.jitter);
+                if let Some(sent) = slot.sent_report(block.last_sr)
                     && let Some(rtt) = Shard::round_trip(now, sent, block.delay_since_last_sr)
                 {
                     peer.measured(rtt);
@@ -50,6 +51,7 @@ impl Shard {
                 for sequence in entries.sequences() {
                     nacks += 1;
                     if nacks > MAX_NACKS {
+                        self.counters.drop_nack_flood += 1;
                         return;
                     }
                     self.counters.nacks_in += 1;
@@ -86,7 +88,9 @@ impl Shard {
 
     fn on_picture_loss(&mut self, key: PeerKey, ssrc: u32) {
         let Some(index) = self.slot_of(key, ssrc) else { return };
-        let Some(slot) = self.peers.get(key).and_then(|peer| peer.slots.get(index)) else { return };
+        let slot = self.peers.get_mut(key).and_then(|peer| peer.slots.get_mut(index));
+        let Some(slot) = slot else { return };
+        slot.totals.picture_lost();
         let Some(track_key) = slot.track else { return };
         let Some(track) = self.tracks.get_mut(track_key).filter(|track| !track.is_audio()) else {
             return;

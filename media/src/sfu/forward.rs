@@ -4,16 +4,16 @@
 use std::time::{Duration, Instant};
 
 use super::egress::{Outgoing, seal};
-use super::peer::Peer;
+use super::peer::{Peer, PeerKey};
 use super::rewrite::{Start, full_input};
 use super::slot::Slot;
-use super::track::{Feed, Track};
+use super::track::{Feed, Layer, Track};
 use super::work::{Carried, Scan, Work, level_frames, range};
-use crate::api::Codec;
+use crate::api::{Codec, Source};
 use crate::rtp::ext::{ExtKind, ExtWriter};
 use crate::rtp::packet::Header;
 use crate::rtp::{red, vp8};
-use crate::shard::{Datagram, Egress, Shard};
+use crate::shard::{Counters, Datagram, DropReason, Egress, Shard};
 
 impl Shard {
     /// Sends each packet of `work` to all who watch its track.
@@ -31,23 +31,35 @@ impl Shard {
             let same = work[from..].iter().take_while(|w| w.track == key).count();
             let group = &mut work[from..from + same];
             from += same;
-            let Some(track) = self.tracks.get_mut(key) else { continue };
+            let Some(track) = self.tracks.get_mut(key) else {
+                self.counters.drop_no_track += same as u64;
+                continue;
+            };
+            if track.subscribers.is_empty() {
+                self.counters.drop_unwatched += same as u64;
+                continue;
+            }
             if !track.is_audio() {
                 level_frames(group);
             }
             // Taken out for the loop: the track itself is changed by waiting subscribers.
             let subscribers = std::mem::take(&mut track.subscribers);
             for (peer, slot) in &subscribers {
-                let Some(peer) = self.peers.get_mut(*peer) else { continue };
-                self.counters.packets_forwarded +=
-                    to_subscriber(now, track, peer, usize::from(*slot), group, batch, egress);
+                let Some(peer) = self.peers.get_mut(*peer) else {
+                    self.counters.drop_subscriber_not_ready += same as u64;
+                    continue;
+                };
+                let counters = &mut self.counters;
+                let slot = usize::from(*slot);
+                to_subscriber(now, track, peer, slot, group, batch, egress, counters);
             }
             track.subscribers = subscribers;
         }
     }
 }
 
-/// Forwards a group of packets of one track to one slot; returns how many went out.
+/// Forwards a group of packets of one track to one slot.
+#[expect(clippy::too_many_arguments, reason = "the parts of a shard that it may borrow at once")]
 fn to_subscriber(
     now: Instant,
     track: &mut Track,
@@ -56,26 +68,40 @@ fn to_subscriber(
     group: &[Work],
     batch: &[Datagram<'_>],
     egress: &mut Egress,
-) -> u64 {
+    counters: &mut Counters,
+) {
     let Peer { transport, slots, twcc_next, .. } = peer;
-    let (Some(dst), Some(tx)) = (transport.remote_addr(), transport.srtp_tx()) else { return 0 };
-    let Some(slot) = slots.get_mut(slot) else { return 0 };
+    let (Some(dst), Some(tx), Some(slot)) =
+        (transport.remote_addr(), transport.srtp_tx(), slots.get_mut(slot))
+    else {
+        counters.drop_subscriber_not_ready += group.len() as u64;
+        return;
+    };
+    let begin = egress.bytes.len();
     let mut sent = 0;
     for work in group {
         let feed = track.feed(work.track, work.layer);
         if !follow(now, track, slot, feed, work) {
+            let waiting = work.layer == track.best && !work.padding;
+            let why = if waiting { DropReason::KeyFrame } else { DropReason::Layer };
+            counters.drop(why, 1);
             continue;
         }
         if work.padding {
+            // Counted when it came in.
             slot.rewriter.skip(work.seq);
             continue;
         }
         let as_red = work.red && slot.types.red.is_some();
         if work.recovered && slot.types.red.is_some() {
+            counters.drop_redundant += 1;
             continue;
         }
-        let Some(sequence) = slot.rewriter.pass(now, work.seq) else { continue };
-        let Some(epoch) = slot.rewriter.current().copied() else { continue };
+        let passed = slot.rewriter.pass(now, work.seq);
+        let (Some(sequence), Some(epoch)) = (passed, slot.rewriter.current().copied()) else {
+            counters.drop_stale += 1;
+            continue;
+        };
         let packet = &batch[work.datagram as usize].data[usize::from(work.offset)..];
         let (payload_type, payload) = match slot.types.red {
             Some(red) if as_red => (red, &packet[work.header.payload_range()]),
@@ -100,16 +126,22 @@ fn to_subscriber(
             work.vp8.rewrite(payload, epoch.picture_offset, epoch.tl0_offset);
         };
         if !seal(egress, dst, tx, &out, payload, patch) {
+            counters.drop_oversize += 1;
             continue;
         }
         sent += 1;
+        if track.source == Source::Camera {
+            slot.totals.forwarded(now, work.key, work.header.marker);
+        }
         slot.packets = slot.packets.wrapping_add(1);
         slot.octets = slot.octets.wrapping_add(payload.len() as u32);
         let picture = work.vp8.picture_id.map(|id| id.value.wrapping_add(epoch.picture_offset));
         let tl0 = work.vp8.tl0_pic_idx.map(|(_, value)| value.wrapping_add(epoch.tl0_offset));
         slot.rewriter.note(now, timestamp, picture.map(|id| id & 0x7fff), tl0);
     }
-    sent
+    counters.packets_forwarded += sent;
+    slot.totals.packets += sent;
+    slot.totals.bytes += (egress.bytes.len() - begin) as u64;
 }
 
 /// Is this packet one for the slot? Begins an epoch when the slot has waited for it.
@@ -199,38 +231,69 @@ impl Shard {
     pub(crate) fn resend(
         &mut self,
         now: Instant,
-        subscriber: super::peer::PeerKey,
-        slot_index: usize,
+        subscriber: PeerKey,
+        slot: usize,
         sequence: u16,
         egress: &mut Egress,
     ) {
-        let Some(peer) = self.peers.get_mut(subscriber) else { return };
-        let pause = peer.resend_pause();
-        let Some(slot) = peer.slots.get_mut(slot_index) else { return };
-        let Some((low, epoch)) = slot.rewriter.resend(now, sequence, pause) else { return };
-        let feed = epoch.source;
-        let Some(track) = self.tracks.get(feed.track).filter(|track| track.enabled) else { return };
-        let Some(layer) = track.layers.get(usize::from(feed.layer)) else { return };
-        if layer.generation != feed.generation {
-            return;
+        match self.try_resend(now, subscriber, slot, sequence, egress) {
+            Ok(()) => self.counters.rtx_sent += 1,
+            Err(reason) => self.counters.drop(reason, 1),
         }
+    }
+
+    fn try_resend(
+        &mut self,
+        now: Instant,
+        subscriber: PeerKey,
+        slot_index: usize,
+        sequence: u16,
+        egress: &mut Egress,
+    ) -> Result<(), DropReason> {
+        let Some(peer) = self.peers.get_mut(subscriber) else {
+            return Err(DropReason::ResendNotReady);
+        };
+        let pause = peer.resend_pause();
+        let Some(slot) = peer.slots.get_mut(slot_index) else {
+            return Err(DropReason::ResendNotReady);
+        };
+        slot.totals.nacks += 1;
+        let Some((low, epoch)) = slot.rewriter.resend(now, sequence, pause) else {
+            return Err(DropReason::ResendPaused);
+        };
+        let feed = epoch.source;
+        let Some(track) = self.tracks.get(feed.track).filter(|track| track.enabled) else {
+            return Err(DropReason::ResendNoTrack);
+        };
+        let current = |layer: &&Layer| layer.generation == feed.generation;
+        let Some(layer) = track.layers.get(usize::from(feed.layer)).filter(current) else {
+            return Err(DropReason::ResendNoTrack);
+        };
         let input = full_input(layer.receiver.highest(), low);
-        let Some(packet) = layer.cache.get(now, input) else { return };
-        let Ok(header) = Header::parse(packet) else { return };
-        let Some(publisher) = self.peers.get(track.peer) else { return };
+        let Some(packet) = layer.cache.get(now, input) else {
+            return Err(DropReason::ResendCacheMiss);
+        };
+        let Ok(header) = Header::parse(packet) else { return Err(DropReason::ResendUnfit) };
+        let Some(publisher) = self.peers.get(track.peer) else {
+            return Err(DropReason::ResendNoTrack);
+        };
         let carried = Scan::read(packet, &header, &publisher.kinds).carried;
         let role = publisher.roles[usize::from(header.payload_type)];
         let payload = &packet[header.payload_range()];
-        let Some(peer) = self.peers.get_mut(subscriber) else { return };
+        let Some(peer) = self.peers.get_mut(subscriber) else {
+            return Err(DropReason::ResendNotReady);
+        };
         let Peer { transport, slots, twcc_next, .. } = peer;
-        let (Some(dst), Some(tx)) = (transport.remote_addr(), transport.srtp_tx()) else { return };
+        let (Some(dst), Some(tx)) = (transport.remote_addr(), transport.srtp_tx()) else {
+            return Err(DropReason::ResendNotReady);
+        };
         let slot = &mut slots[slot_index];
-        let Some(types) = slot.types_for(track) else { return };
+        let Some(types) = slot.types_for(track) else { return Err(DropReason::ResendUnfit) };
         let (media_type, payload) = match (role, types.red) {
             (super::peer::Role::Red, Some(red)) => (red, payload),
             (super::peer::Role::Red, None) => match red::Blocks::parse(payload) {
                 Some(blocks) => (types.media, &payload[blocks.primary()]),
-                None => return,
+                None => return Err(DropReason::ResendUnfit),
             },
             _ => (types.media, payload),
         };
@@ -261,10 +324,16 @@ impl Shard {
             Codec::Vp8 => vp8::Descriptor::parse(payload).unwrap_or_default(),
             _ => vp8::Descriptor::default(),
         };
+        let begin = egress.bytes.len();
         let sealed = seal(egress, dst, tx, &out, payload, |payload| {
             descriptor.rewrite(payload, epoch.picture_offset, epoch.tl0_offset);
         });
-        self.counters.rtx_sent += u64::from(sealed);
+        if !sealed {
+            return Err(DropReason::ResendUnfit);
+        }
+        slot.totals.resent += 1;
+        slot.totals.bytes += (egress.bytes.len() - begin) as u64;
+        Ok(())
     }
 
     /// Time of one round trip to a subscriber, from its report on one of our sender reports.

@@ -64,7 +64,10 @@ impl Shard {
             self.counters.drop_stun += 1;
             return;
         };
-        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else {
+            self.counters.drop_stun += 1;
+            return;
+        };
         match peer.transport.handle_stun(now, src, data) {
             StunOutcome::Authenticated => self.map_address(key, src),
             StunOutcome::Refused | StunOutcome::Ignored => self.counters.drop_stun += 1,
@@ -101,11 +104,14 @@ impl Shard {
         work: &mut Vec<Work>,
         tap: &mut dyn TapSink,
     ) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else {
+            return self.counters.drop_unmapped += 1;
+        };
         let opened = match peer.transport.open_rtp(now, data) {
             Ok(opened) => opened,
             Err(SrtpError::Replayed) => return self.counters.drop_replayed += 1,
             Err(SrtpError::TooManySources) => return self.counters.drop_unknown_ssrc += 1,
+            Err(SrtpError::NotReady) => return self.counters.drop_not_ready += 1,
             Err(_) => return self.counters.drop_authentication += 1,
         };
         let plain = &mut data[..opened.payload_end];
@@ -123,7 +129,7 @@ impl Shard {
         let (Some(peer), Some(track)) =
             (self.peers.get_mut(key), self.tracks.get_mut(binding.track))
         else {
-            return;
+            return self.counters.drop_no_track += 1;
         };
         let mut offset = 0;
         packet::clear_padding_bit(plain);
@@ -142,7 +148,9 @@ impl Shard {
             if ssrc == 0 {
                 return self.counters.drop_unknown_ssrc += 1;
             }
-            let Some(unwrapped) = unwrap_rtx(plain, &header, media_type, ssrc) else { return };
+            let Some(unwrapped) = unwrap_rtx(plain, &header, media_type, ssrc) else {
+                return self.counters.drop_malformed += 1;
+            };
             header = unwrapped;
             plain = &mut plain[2..];
             scan = Scan::read(plain, &header, &peer.kinds);
@@ -165,7 +173,9 @@ impl Shard {
             // Before its first packet, or the capture would miss it: a key frame, as a rule.
             self.mark_capture(tap);
         }
-        let Some(track) = self.tracks.get_mut(binding.track) else { return };
+        let Some(track) = self.tracks.get_mut(binding.track) else {
+            return self.counters.drop_no_track += 1;
+        };
         let layer = &mut track.layers[usize::from(binding.layer)];
         let accepted = layer.receiver.accept(now, header.sequence, header.timestamp, via);
         let Some(seq) = accepted else {
@@ -173,6 +183,9 @@ impl Shard {
         };
         self.counters.packets_in += 1;
         self.counters.rtx_repaired += u64::from(via == Via::Retransmission);
+        layer.totals.packets += 1;
+        layer.totals.bytes += plain.len() as u64;
+        layer.totals.repaired += u64::from(via == Via::Retransmission);
         let mut item = Work {
             track: binding.track,
             order: work.len() as u32,
@@ -258,6 +271,7 @@ impl Shard {
             let accepted = layer.receiver.accept(now, seq as u16, timestamp, Via::Redundancy);
             let Some(seq) = accepted else { continue };
             self.counters.red_recovered += 1;
+            layer.totals.repaired += 1;
             let header = Header {
                 sequence: seq as u16,
                 timestamp,

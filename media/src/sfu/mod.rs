@@ -12,6 +12,7 @@ mod feedback;
 mod forward;
 mod ingress;
 mod offer;
+mod stats;
 mod timers;
 mod work;
 
@@ -27,4 +28,5 @@ pub(crate) mod slot;
 pub(crate) mod track;
 
 pub(crate) use control::Mark;
+pub use track::MAX_LAYERS;
 pub(crate) use work::Work;

@@ -182,6 +182,19 @@ impl Receiver {
         (self.repair_time * 5 / 4 + PATIENCE).clamp(MIN_SPACING, MAX_SPACING)
     }
 
+    /// Interarrival jitter (RFC 3550 §6.4.1).
+    pub fn jitter(&self) -> Duration {
+        let micros = (self.jitter >> 4) * 1_000_000 / u64::from(self.clock_rate.max(1));
+        Duration::from_micros(micros)
+    }
+
+    /// Packets that should have come of this SSRC, and those that came without being asked for
+    /// again.
+    pub fn expected_and_received(&self) -> (u64, u64) {
+        let expected = if self.highest == 0 { 0 } else { self.highest + 1 - self.first };
+        (expected, self.received)
+    }
+
     /// When [`Receiver::poll_nacks`] is wanted.
     pub fn nack_due(&self) -> Option<Instant> {
         self.missing.iter().map(|gap| gap.next).min()

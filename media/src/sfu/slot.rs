@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::rewrite::Rewriter;
+use super::stats::SlotTotals;
 use super::track::{Feed, Track, TrackKey};
 use crate::api::Codec;
 use crate::rtp::ext::ExtIds;
@@ -11,6 +12,9 @@ use crate::transport::{Negotiated, RtcpFeedback, RtpCodec};
 /// Sent packets remembered per slot: 1.5 s of 2.5 Mbit/s.
 const VIDEO_HISTORY: usize = 512;
 const AUDIO_HISTORY: usize = 128;
+
+/// Sender reports remembered: as many seconds of round trip can be measured.
+const REPORTS: usize = 4;
 
 /// Payload types of the track that a slot shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,10 +43,12 @@ pub struct Slot {
     pub rtx_seq: u64,
     pub packets: u32,
     pub octets: u32,
-    /// Middle bits of the NTP time of our last sender report, and when it went out.
-    pub last_report: Option<(u32, Instant)>,
+    /// Middle bits of the NTP time of our last sender reports, and when they went out. More than
+    /// one, because a report of the receiver may cross with the newest.
+    reports: [Option<(u32, Instant)>; REPORTS],
     /// The receiver has reported on this SSRC: it knows it and needs no mid any more.
     pub known: bool,
+    pub totals: SlotTotals,
 }
 
 /// Random numbers that a slot begins with.
@@ -74,8 +80,9 @@ impl Slot {
             rtx_seq: u64::from(seed.rtx_sequence & 0x7fff),
             packets: 0,
             octets: 0,
-            last_report: None,
+            reports: [None; REPORTS],
             known: false,
+            totals: SlotTotals::default(),
         }
     }
 
@@ -105,6 +112,18 @@ impl Slot {
         };
         let codec = self.codecs.iter().filter(same).find(exact)?;
         Some(Types { media: codec.pt, rtx: codec.rtx_pt, red: self.red_pt })
+    }
+
+    /// Remembers a sender report that goes out now.
+    pub fn note_report(&mut self, now: Instant, ntp_middle: u32) {
+        self.reports.rotate_right(1);
+        self.reports[0] = Some((ntp_middle, now));
+    }
+
+    /// When the sender report that a receiver names went out.
+    pub fn sent_report(&self, ntp_middle: u32) -> Option<Instant> {
+        let same = |(id, _): &&(u32, Instant)| *id == ntp_middle;
+        self.reports.iter().flatten().find(same).map(|(_, at)| *at)
     }
 
     /// Retransmissions travel on their own SSRC; otherwise a packet is sent again as it was, and

@@ -175,6 +175,7 @@ impl Shard {
                 if !nacks.is_empty() {
                     write::nack(out, sender, layer.ssrc, &nacks);
                     self.counters.nacks_out += nacks.len() as u64;
+                    layer.totals.nacks += nacks.len() as u64;
                 }
                 if lost && !audio && watched {
                     layer.keyframe.want();
@@ -182,6 +183,7 @@ impl Shard {
                 if layer.keyframe.poll(now) {
                     write::pli(out, sender, layer.ssrc);
                     self.counters.plis_out += 1;
+                    layer.totals.plis += 1;
                 }
             }
             self.split(key, sender, out, egress);
@@ -239,7 +241,7 @@ impl Shard {
         let rtp = report.rtp.wrapping_add(ticks).wrapping_add(epoch.timestamp_offset);
         write::sender_report(out, slot.ssrc, ntp, rtp, slot.packets, slot.octets);
         write::description(out, slot.ssrc, &peer.cname);
-        slot.last_report = Some(((ntp >> 16) as u32, now));
+        slot.note_report(now, (ntp >> 16) as u32);
     }
 
     /// Sends what is written when it gets long, and begins another compound packet.

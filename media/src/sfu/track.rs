@@ -17,7 +17,7 @@ new_key_type! { pub struct TrackKey; }
 /// Simulcast layers of one track.
 pub const MAX_LAYERS: usize = 3;
 /// A layer that sends nothing for this long has been switched off by its sender.
-const SILENT: Duration = Duration::from_secs(1);
+pub const SILENT: Duration = Duration::from_secs(1);
 
 /// One SSRC of a track as an origin of packets. A layer whose sender begins anew under another
 /// SSRC is another source.
@@ -38,6 +38,21 @@ pub struct Layer {
     pub cache: PacketCache,
     pub last_packet: Option<Instant>,
     pub keyframe: KeyframeRequest,
+    /// Since the layer was first seen, whatever SSRC it had.
+    pub totals: LayerTotals,
+}
+
+/// What a layer counts for [`crate::stats`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LayerTotals {
+    /// Accepted, repairs included, and their bytes without SRTP's tag.
+    pub packets: u64,
+    pub bytes: u64,
+    /// Gaps filled by a retransmission or by redundancy.
+    pub repaired: u64,
+    /// Sequence numbers and key frames asked of the publisher.
+    pub nacks: u64,
+    pub plis: u64,
 }
 
 impl Layer {
@@ -51,6 +66,7 @@ impl Layer {
             cache: PacketCache::new(if audio { cache::AUDIO } else { cache::VIDEO }),
             last_packet: None,
             keyframe: KeyframeRequest::default(),
+            totals: LayerTotals::default(),
         }
     }
 }
@@ -152,7 +168,8 @@ impl Track {
         let layer = &mut self.layers[usize::from(layer)];
         if layer.ssrc != 0 && layer.ssrc != ssrc {
             let next = Layer::new(now, std::mem::take(&mut layer.rid), audio, nack);
-            *layer = Layer { generation: layer.generation + 1, ..next };
+            let (generation, totals) = (layer.generation + 1, layer.totals);
+            *layer = Layer { generation, totals, ..next };
         }
         layer.ssrc = ssrc;
     }
