@@ -7,9 +7,7 @@ use super::slot::Slot;
 use super::track::{Layer, SILENT, Track};
 use crate::api::RoomId;
 use crate::shard::Shard;
-use crate::stats::{
-    FREEZE, LayerStats, MAX_LAYERS, Path, PeerStats, RoomStats, SlotStats, TrackStats,
-};
+use crate::stats::{FREEZE, LayerStats, MAX_LAYERS, PeerStats, RoomStats, SlotStats, TrackStats};
 
 /// What a slot counts since it was made, whatever it showed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -103,7 +101,7 @@ fn peer_stats(peer: &Peer) -> PeerStats {
         peer: peer.id,
         owner: peer.owner,
         connected: peer.connected,
-        path: peer.transport.remote_addr().map(|_| Path::Udp),
+        path: peer.transport.remote_addr().map(|remote| remote.via.into()),
         rtt: peer.rtt,
     }
 }

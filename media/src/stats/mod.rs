@@ -8,6 +8,7 @@ mod sampler;
 use std::time::Duration;
 
 use crate::api::{Codec, OwnerId, PeerId, Source, TrackId};
+use crate::transport::Via;
 
 pub use crate::sfu::MAX_LAYERS;
 pub use quality::{Figures, Grade, Grader};
@@ -31,6 +32,16 @@ impl Path {
             Path::Udp => "udp",
             Path::Tcp => "tcp",
             Path::Turn => "turn",
+        }
+    }
+}
+
+impl From<Via> for Path {
+    fn from(via: Via) -> Path {
+        match via {
+            Via::Udp => Path::Udp,
+            Via::Tcp(_) => Path::Tcp,
+            Via::Turn(_) => Path::Turn,
         }
     }
 }
