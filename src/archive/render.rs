@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use media_worker::{Chapter, Gap, JOB_VERSION, Job, Mp4, Participant, Span};
+use signaling::view::Role;
 use thiserror::Error;
 
 use crate::domain::{AgendaItem, PersonId, SessionId};
@@ -53,7 +54,8 @@ pub fn job(
     let mut paused_since = None;
     let mut gaps = Vec::new();
     let mut chapters = Vec::new();
-    let mut people: BTreeMap<PersonId, Participant> = BTreeMap::new();
+    let mut presiding = None;
+    let mut people: BTreeMap<PersonId, (String, Role)> = BTreeMap::new();
     for envelope in journal {
         let at_us = u64::try_from(envelope.mono_us).unwrap_or(0);
         match &envelope.event {
@@ -68,9 +70,12 @@ pub fn job(
                     chapters.push(Chapter { at_us, title: item.title.clone() });
                 }
             }
-            Event::Join { person, name, .. } => named(&mut people, *person, name, "member"),
+            Event::Join { person, name, role, .. } => named(&mut people, *person, name, *role),
             Event::ObserverEnter { person, name, .. } => {
-                named(&mut people, *person, name, "observer");
+                named(&mut people, *person, name, Role::Observer);
+            }
+            Event::Chair { person: Some(person), .. } if opened.is_none() => {
+                presiding = Some(*person);
             }
             _ => {}
         }
@@ -93,17 +98,31 @@ pub fn job(
         title: title.to_owned(),
         official: Span { start_us, end_us },
         gaps,
-        participants: people.into_values().collect(),
+        participants: people
+            .into_iter()
+            .map(|(id, (name, role))| Participant {
+                id: id.to_string(),
+                name,
+                role: role_word(presiding.map_or(role == Role::Chair, |p| p == id), role)
+                    .to_owned(),
+            })
+            .collect(),
         chapters,
         mp4: Mp4::default(),
         created: jiff::Timestamp::from_microsecond(opened_wall_us).ok().map(|t| t.to_string()),
     })
 }
 
-fn named(people: &mut BTreeMap<PersonId, Participant>, id: PersonId, name: &str, role: &str) {
-    people.entry(id).or_insert_with(|| Participant {
-        id: id.to_string(),
-        name: name.to_owned(),
-        role: role.to_owned(),
-    });
+fn named(people: &mut BTreeMap<PersonId, (String, Role)>, id: PersonId, name: &str, role: Role) {
+    people.entry(id).or_insert_with(|| (name.to_owned(), role));
+}
+
+/// What stands below a name in the picture; the chair is who presided when the meeting began.
+fn role_word(presides: bool, role: Role) -> &'static str {
+    match role {
+        _ if presides => "主持人",
+        Role::Recorder => "记录人",
+        Role::Observer => "列席",
+        Role::Chair | Role::Member => "",
+    }
 }

@@ -2,7 +2,8 @@
 // real server: nothing serious, in standard and large type, on the desktop and on a phone.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Chromium } from './lib/browsers.mjs';
 import { openMeeting, rendered } from './lib/meeting.mjs';
@@ -10,6 +11,8 @@ import { Person } from './lib/person.mjs';
 import { Server } from './lib/server.mjs';
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** Every checked page is kept as a picture, for people to look at. */
+const SCREENS = path.resolve('out/screens');
 const PHONE = { width: 390, height: 844 };
 const DESKTOP = { width: 1366, height: 768 };
 
@@ -30,18 +33,22 @@ describe('accessibility', { timeout: 180_000 }, () => {
   let secretary;
   let senior;
   let session;
+  let pictures = 0;
 
   /** Checks the page as it is, in both sizes. */
   async function fine(person, ready) {
     for (const size of [DESKTOP, PHONE]) {
       await person.page.raw.setViewportSize(size);
       await person.page.until((id) => document.querySelector(`[data-testid="${id}"]`) !== null, ready);
+      pictures += 1;
+      await person.page.screenshot(path.join(SCREENS, `${String(pictures).padStart(2, '0')}-${ready}-${size.width}.png`));
       assert.deepEqual(await serious(person.page), [], `${ready} at ${size.width} × ${size.height}`);
     }
     await person.page.raw.setViewportSize(DESKTOP);
   }
 
   before(async () => {
+    await mkdir(SCREENS, { recursive: true });
     server = await (await Server.create()).start();
     chromium = await Chromium.launch();
     secretary = new Person(server, 'secretary', await chromium.page(1));

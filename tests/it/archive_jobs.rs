@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use signaling::view::SessionState;
+use signaling::view::{Role, SessionState};
 use yuntang::archive::jobs::WorkerCommand;
 use yuntang::archive::{Finisher, Jobs};
 use yuntang::clock::Clock;
 use yuntang::config::DataDir;
-use yuntang::domain::SessionId;
-use yuntang::journal::{Actor, Event, NewEvent};
+use yuntang::domain::{EndpointId, PersonId, SessionId};
+use yuntang::journal::{Actor, ChairReason, Event, NewEvent};
 use yuntang::store::{JournalAppender, RenderJob, RenderState, Store};
 
 use crate::journal_support::TestKey;
@@ -23,6 +23,22 @@ struct Archive {
     db: TestDb,
     appender: JournalAppender,
     session: SessionId,
+}
+
+fn person(number: u128) -> PersonId {
+    PersonId::from(uuid::Uuid::from_u128(number))
+}
+
+fn joins(at: impl Fn(i64, Event) -> NewEvent, number: u128, name: &str, role: Role) -> NewEvent {
+    let join = Event::Join {
+        person: person(number),
+        endpoint: EndpointId::from(uuid::Uuid::from_u128(number)),
+        role,
+        device: "desktop".into(),
+        name: name.into(),
+        org_name: "清河社区第一党支部".into(),
+    };
+    at(1_000_000, join)
 }
 
 impl Archive {
@@ -41,6 +57,11 @@ impl Archive {
         };
         let events = vec![
             at(0, Event::SessionOpened),
+            joins(at, 1, "陈志强", Role::Chair),
+            joins(at, 2, "赵敏", Role::Recorder),
+            joins(at, 3, "李秀英", Role::Member),
+            // Handed over before the opening: she presides.
+            at(2_000_000, Event::Chair { person: Some(person(3)), reason: ChairReason::HandOver }),
             at(5_000_000, Event::DeclaredOpen),
             at(6_000_000, Event::Agenda { index: 0 }),
             at(20_000_000, Event::RecordingPause),
@@ -133,6 +154,10 @@ async fn rendered_session_is_archived_and_the_job_came_from_the_journal() {
     assert_eq!(asked["official"], serde_json::json!({"start_us": 5_000_000, "end_us": 65_000_000}));
     assert_eq!(asked["gaps"], serde_json::json!([{"from_us": 20_000_000, "to_us": 30_000_000}]));
     assert_eq!(asked["chapters"][0]["at_us"], 6_000_000);
+    let people = asked["participants"].as_array().unwrap();
+    let drawn = people.iter().map(|p| (p["name"].as_str().unwrap(), p["role"].as_str().unwrap()));
+    let wanted = [("陈志强", ""), ("赵敏", "记录人"), ("李秀英", "主持人")];
+    assert_eq!(drawn.collect::<Vec<_>>(), wanted);
     std::fs::remove_dir_all(folder).unwrap();
 }
 

@@ -7,6 +7,7 @@ import { createServer } from "vite";
 const only = process.argv[2] ?? "";
 const PHONE = { width: 390, height: 844 };
 const DESKTOP = { width: 1366, height: 768 };
+const LANDSCAPE = { width: 844, height: 390 };
 const SHOTS = [
   ["login", "/login?mock&out"],
   ["login-meeting", "/login?mock&out&next=/s/s1"],
@@ -32,6 +33,10 @@ const SHOTS = [
   ["room-cut", "/s/s1?mock&visit=1&cut&me=2"],
   ["room-observer", "/s/s1?mock&visit=observer&as=observer"],
   ["room-large", "/s/s1?mock&visit=1&large"],
+  ["room-eight", "/s/s1?mock&visit=1&people=8"],
+  ["room-english", "/s/s1?mock&visit=1&people=8"],
+  ["home-english", "/?mock"],
+  ["archive-english", "/archive/s1?mock"],
   ["archive", "/archive/s1?mock"],
   ["archive-composing", "/archive/s1?mock&render=running"],
   ["archive-broken", "/archive/s1?mock&render=failed&broken"],
@@ -47,10 +52,11 @@ const browser = await chromium.launch({
   args: ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required"],
 });
 mkdirSync("shots", { recursive: true });
-for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
+for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP, landscape: LANDSCAPE })) {
   for (const [name, path] of SHOTS) {
     if (!`${name}-${size}`.includes(only)) continue;
-    const context = await browser.newContext({ viewport, locale: "zh-CN", timezoneId: "Asia/Shanghai", hasTouch: size === "phone", permissions: name.includes("denied") ? [] : ["camera", "microphone"] });
+    if (size === "landscape" && !/^(room|lobby)/.test(name)) continue;
+    const context = await browser.newContext({ viewport, locale: name.endsWith("-english") ? "en-US" : "zh-CN", timezoneId: "Asia/Shanghai", hasTouch: size !== "desktop", permissions: name.includes("denied") ? [] : ["camera", "microphone"] });
     const page = await context.newPage();
     page.on("pageerror", (error) => console.log(name, size, "page error:", error.message));
     page.on("console", (line) => line.type() === "error" && console.log(name, size, line.text()));
