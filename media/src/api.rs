@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+pub use crate::sfu::layer::{MAX_SPATIAL, View};
+
 /// A meeting's media room (the session's id).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(pub u128);
@@ -103,6 +105,14 @@ pub struct Assignment {
     pub source: Source,
 }
 
+/// What a peer shows of one track: all of its tiles of that person's source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrackView {
+    pub owner: OwnerId,
+    pub source: Source,
+    pub view: View,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OfferError {
     #[error("invalid SDP: {0}")]
@@ -167,6 +177,14 @@ pub enum Event {
         peer: PeerId,
         assignments: Vec<Assignment>,
     },
+    /// Which layers of a source its publisher is to send, lowest first: the others are of use to
+    /// nobody. A source with fewer layers goes by the first of them.
+    PublishLayers {
+        room: RoomId,
+        peer: PeerId,
+        source: Source,
+        active: [bool; MAX_SPATIAL],
+    },
     /// Loudest speaker changed (by the audio-level header extension).
     Speaker {
         room: RoomId,
@@ -190,6 +208,7 @@ impl Event {
             | Event::TrackEnded { room, .. }
             | Event::Slots { room, .. }
             | Event::Assignments { room, .. }
+            | Event::PublishLayers { room, .. }
             | Event::Speaker { room, .. }
             | Event::RoomFailed { room } => room,
         }

@@ -13,7 +13,7 @@ use std::time::Instant;
 use slotmap::SlotMap;
 
 use crate::api::{
-    Event, GoneReason, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source,
+    Event, GoneReason, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source, TrackView,
 };
 pub use crate::counters::{Counters, DropReason, Stage};
 use crate::sfu::peer::{Peer, PeerKey};
@@ -204,6 +204,15 @@ impl Shard {
     ) {
         if let Some(key) = self.peer_in(room, peer) {
             self.switch_source(now, key, source, on);
+        }
+    }
+
+    /// What a peer shows of the tracks it is sent, all of it. A track that is not named is sent in
+    /// its lowest layer; one that is not visible, not at all. Without this call all are sent in full.
+    pub fn set_view(&mut self, now: Instant, room: RoomId, peer: PeerId, views: &[TrackView]) {
+        self.now = Some(now);
+        if let Some(key) = self.peer_in(room, peer) {
+            self.shows(key, views);
         }
     }
 

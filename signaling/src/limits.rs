@@ -24,6 +24,8 @@ pub const OUTGOING_FRAMES: usize = 512;
 pub const OUTGOING_BYTES: usize = 512 * 1024;
 /// Requests handed to the room and not yet answered.
 pub const PENDING_REQUESTS: usize = 64;
+/// Tracks in one `view`.
+pub const MAX_SHOWN_TRACKS: usize = 128;
 /// Longest chat message in characters.
 pub const MAX_CHAT_CHARS: usize = 2_000;
 /// A `bye` not written by then is given up.

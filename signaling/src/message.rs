@@ -36,6 +36,11 @@ pub enum Request {
         source: Source,
         on: bool,
     },
+    /// How I show the pictures I am sent: the whole list, each time it changes. Of a track that is
+    /// not in it I get the lowest layer; of one that is not visible, nothing.
+    View {
+        tracks: Vec<ShownTrack>,
+    },
     Chat {
         text: String,
     },
@@ -109,6 +114,18 @@ pub struct Offer {
 pub struct Publication {
     pub mid: String,
     pub source: Source,
+}
+
+/// How one track is shown. Sizes in device pixels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ShownTrack {
+    pub participant: String,
+    pub source: Source,
+    pub width: u16,
+    pub height: u16,
+    pub visible: bool,
+    /// Who comes first when not everything fits: higher before lower.
+    pub priority: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
@@ -239,6 +256,11 @@ pub enum Event {
     /// The whole map of receive slots; slots not named carry nothing now.
     Assignments {
         assignments: Vec<Assignment>,
+    },
+    /// Layers of my picture to send, lowest first; the others are of use to nobody now.
+    PublishLayers {
+        source: Source,
+        active: [bool; 3],
     },
     Speaker {
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,6 +13,8 @@ pub enum Class {
     Chat,
     /// Switches and hands of one's own.
     Own,
+    /// What is shown: follows windows that are dragged.
+    View,
     /// What the chair and recorder do to the meeting.
     Chair,
     /// Hello and leave.
@@ -25,6 +27,7 @@ impl Class {
             Request::Offer(_) => Class::Offer,
             Request::Chat { .. } => Class::Chat,
             Request::MediaState { .. } | Request::Hand { .. } => Class::Own,
+            Request::View { .. } => Class::View,
             Request::DeclareOpen
             | Request::DeclareClose
             | Request::Agenda { .. }
@@ -44,6 +47,7 @@ impl Class {
             Class::Offer => (20, 4),
             Class::Chat => (8, 1),
             Class::Own => (20, 5),
+            Class::View => (20, 10),
             Class::Chair => (40, 10),
             Class::Session => (4, 1),
         }
@@ -85,7 +89,7 @@ impl Bucket {
 /// One bucket a class, and one for frames of any kind.
 #[derive(Debug, Clone)]
 pub struct Limiter {
-    classes: [Bucket; 5],
+    classes: [Bucket; 6],
     frames: Bucket,
 }
 
@@ -100,6 +104,7 @@ impl Limiter {
                 bucket(Class::Offer),
                 bucket(Class::Chat),
                 bucket(Class::Own),
+                bucket(Class::View),
                 bucket(Class::Chair),
                 bucket(Class::Session),
             ],

@@ -438,6 +438,9 @@ impl Actor {
             MediaCommand::SetEnabled { endpoint, source, on } => {
                 self.ports.media.set_enabled(self.session, endpoint, source, on).await;
             }
+            MediaCommand::SetView { endpoint, tracks } => {
+                self.ports.media.set_view(self.session, endpoint, tracks).await;
+            }
         }
     }
 

@@ -5,7 +5,9 @@
 //! effect ever has to come *before* an event it follows from.
 
 use signaling::view::{ChatMessage, MemberClass, Role, SessionState};
-use signaling::{Assignment, Event, Publication, Reply, Request, Source, Welcome, WireError};
+use signaling::{
+    Assignment, Event, Publication, Reply, Request, ShownTrack, Source, Welcome, WireError,
+};
 use uuid::Uuid;
 
 use crate::domain::{EndpointId, PersonId};
@@ -105,6 +107,11 @@ pub enum MediaNotice {
         endpoint: EndpointId,
         assignments: Vec<Assignment>,
     },
+    PublishLayers {
+        endpoint: EndpointId,
+        source: Source,
+        active: [bool; 3],
+    },
     Speaker {
         endpoint: Option<EndpointId>,
     },
@@ -186,10 +193,11 @@ pub enum Effect {
     Ended,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaCommand {
     RemovePeer { endpoint: EndpointId },
     SetEnabled { endpoint: EndpointId, source: Source, on: bool },
+    SetView { endpoint: EndpointId, tracks: Vec<(PersonId, ShownTrack)> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use signaling::view::{ChatMessage, SessionState};
-use signaling::{Answer, Publication, Source, WireError};
+use signaling::{Answer, Publication, ShownTrack, Source, WireError};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
@@ -45,6 +45,13 @@ pub trait MediaPort: Send + Sync + 'static {
         endpoint: EndpointId,
         source: Source,
         on: bool,
+    ) -> BoxFuture<'_, ()>;
+    /// What an endpoint shows, all of it.
+    fn set_view(
+        &self,
+        session: SessionId,
+        endpoint: EndpointId,
+        tracks: Vec<(PersonId, ShownTrack)>,
     ) -> BoxFuture<'_, ()>;
     /// Starts, or goes on after a restart, in new segments. `origin` is the instant at which the
     /// session's time is `origin_mono_us`.

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use signaling::limits::MAX_SHOWN_TRACKS;
 use signaling::view::Role;
-use signaling::{Answer, Event, Offer, Publication, Reply, Source, WireError};
+use signaling::{Answer, Event, Offer, Publication, Reply, ShownTrack, Source, WireError};
 
 use super::effect::{Effect, MediaCommand, MediaNotice, Now};
 use super::refusal;
@@ -162,6 +163,24 @@ impl RoomState {
         Ok(())
     }
 
+    /// What a device shows. A track of somebody who has just left is left out: the page may not
+    /// know it yet.
+    pub(super) fn set_view(
+        &mut self,
+        endpoint: EndpointId,
+        tracks: Vec<ShownTrack>,
+    ) -> Result<(), WireError> {
+        if tracks.len() > MAX_SHOWN_TRACKS {
+            return Err(refusal::bad_view());
+        }
+        let tracks = tracks
+            .into_iter()
+            .filter_map(|track| Some((self.named(&track.participant).ok()?, track)))
+            .collect();
+        self.out.push(Effect::Media(MediaCommand::SetView { endpoint, tracks }));
+        Ok(())
+    }
+
     pub(super) fn media_notice(&mut self, notice: MediaNotice) {
         match notice {
             MediaNotice::Connected { endpoint } => self.media_connected(endpoint, true),
@@ -187,6 +206,12 @@ impl RoomState {
             MediaNotice::Assignments { endpoint, assignments } => {
                 if self.here.endpoints.contains_key(&endpoint) {
                     let event = Event::Assignments { assignments };
+                    self.out.push(Effect::Send { endpoint, event });
+                }
+            }
+            MediaNotice::PublishLayers { endpoint, source, active } => {
+                if self.here.endpoints.contains_key(&endpoint) {
+                    let event = Event::PublishLayers { source, active };
                     self.out.push(Effect::Send { endpoint, event });
                 }
             }

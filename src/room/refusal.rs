@@ -62,6 +62,10 @@ pub(super) fn bad_offer() -> WireError {
     refuse(ErrorCode::BadRequest, "音视频请求的内容不正确，请刷新页面")
 }
 
+pub(super) fn bad_view() -> WireError {
+    refuse(ErrorCode::BadRequest, "画面请求的内容不正确，请刷新页面")
+}
+
 pub(super) fn not_recording() -> WireError {
     refuse(ErrorCode::Conflict, "现在没有在录制")
 }

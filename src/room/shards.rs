@@ -7,16 +7,16 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use media::api::{
     Assignment as MediaAssignment, Event, OfferError, OfferRequest, OwnerId, PeerId, RoomId,
-    Source as MediaSource,
+    Source as MediaSource, TrackView as MediaTrackView, View,
 };
 use media_io::{CaptureError, CaptureProblem, CaptureStatus, CaptureTarget, Media};
-use signaling::{Answer, Assignment, ErrorCode, Source, WireError};
+use signaling::{Answer, Assignment, ErrorCode, ShownTrack, Source, WireError};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::effect::{CaptureReport, CaptureTrouble, MediaNotice};
 use super::ports::{MediaPort, OfferCommand};
-use crate::domain::{EndpointId, SessionId};
+use crate::domain::{EndpointId, PersonId, SessionId};
 
 /// Notices between the shard's channel and the room; when it is full the shard's own bounds apply.
 const NOTICES: usize = 64;
@@ -122,6 +122,21 @@ impl MediaPort for Shards {
         .boxed()
     }
 
+    fn set_view(
+        &self,
+        session: SessionId,
+        endpoint: EndpointId,
+        tracks: Vec<(PersonId, ShownTrack)>,
+    ) -> BoxFuture<'_, ()> {
+        async move {
+            let views = tracks.iter().map(|(person, shown)| view(*person, shown)).collect();
+            if let Err(error) = self.media.set_view(room(session), peer(endpoint), views) {
+                tracing::debug!(%session, %error, "view not set");
+            }
+        }
+        .boxed()
+    }
+
     fn start_capture(
         &self,
         session: SessionId,
@@ -207,6 +222,15 @@ fn assignment(from: MediaAssignment) -> Assignment {
     }
 }
 
+fn view(person: PersonId, shown: &ShownTrack) -> MediaTrackView {
+    let &ShownTrack { source, width, height, visible, priority, .. } = shown;
+    MediaTrackView {
+        owner: OwnerId(person.as_uuid().as_u128()),
+        source: to_media(source),
+        view: View { width, height, visible, priority },
+    }
+}
+
 fn to_media(source: Source) -> MediaSource {
     match source {
         Source::Microphone => MediaSource::Microphone,
@@ -240,6 +264,11 @@ fn notice(event: Event) -> Option<MediaNotice> {
         Event::Assignments { peer, assignments, .. } => MediaNotice::Assignments {
             endpoint: endpoint(peer),
             assignments: assignments.into_iter().map(assignment).collect(),
+        },
+        Event::PublishLayers { peer, source, active, .. } => MediaNotice::PublishLayers {
+            endpoint: endpoint(peer),
+            source: from_media(source),
+            active,
         },
         Event::Speaker { peer, .. } => MediaNotice::Speaker { endpoint: peer.map(endpoint) },
         Event::RoomFailed { .. } => MediaNotice::RoomFailed,

@@ -156,6 +156,7 @@ impl RoomState {
                 }
             }
             Request::MediaState { source, on } => self.media_state(endpoint, source, on, now),
+            Request::View { tracks } => self.set_view(endpoint, tracks),
             Request::Chat { text } => self.chat(person, &text, fresh, now),
             Request::Hand { raised } => self.hand(person, raised, person, now),
             Request::DeclareOpen => self.declare_open(person, now),

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::{Value, json};
 use signaling::view::{AgendaItem, ChatMessage, MemberClass, Role, SessionState};
-use signaling::{Answer, Source, WireError};
+use signaling::{Answer, ShownTrack, Source, WireError};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
@@ -17,7 +17,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use uuid::Uuid;
 use yuntang::auth::{JoinClaims, JoinTokens};
 use yuntang::clock::Clock;
-use yuntang::domain::{EndpointId, MeetingKind, Roster, RosterEntry, SessionId};
+use yuntang::domain::{EndpointId, MeetingKind, PersonId, Roster, RosterEntry, SessionId};
 use yuntang::journal::{Actor, Envelope, Event, NewEvent, sha256};
 use yuntang::room::clock::{Anchor, MachineClock};
 use yuntang::room::effect::{CaptureReport, MediaNotice};
@@ -208,6 +208,15 @@ impl MediaPort for Media {
 
     fn set_enabled(&self, _: SessionId, _: EndpointId, _: Source, on: bool) -> BoxFuture<'_, ()> {
         self.call(format!("enabled {on}"))
+    }
+
+    fn set_view(
+        &self,
+        _: SessionId,
+        _: EndpointId,
+        tracks: Vec<(PersonId, ShownTrack)>,
+    ) -> BoxFuture<'_, ()> {
+        self.call(format!("view of {}", tracks.len()))
     }
 
     fn start_capture(

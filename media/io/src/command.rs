@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use media::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source};
+use media::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source, TrackView};
 use media::stats::RoomStats;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -34,6 +34,11 @@ pub(crate) enum Command {
         peer: PeerId,
         source: Source,
         on: bool,
+    },
+    SetView {
+        room: RoomId,
+        peer: PeerId,
+        views: Vec<TrackView>,
     },
     SetMayCapture {
         room: RoomId,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use media::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source};
+use media::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source, TrackView};
 use media::shard::ShardConfig;
 use media::stats::RoomStats;
 use media::transport::DtlsIdentity;
@@ -178,6 +178,16 @@ impl Media {
         on: bool,
     ) -> Result<(), MediaError> {
         self.tell(room, Command::SetEnabled { room, peer, source, on })
+    }
+
+    /// What a peer shows of the tracks it is sent, all of them: see [`media::shard::Shard::set_view`].
+    pub fn set_view(
+        &self,
+        room: RoomId,
+        peer: PeerId,
+        views: Vec<TrackView>,
+    ) -> Result<(), MediaError> {
+        self.tell(room, Command::SetView { room, peer, views })
     }
 
     /// False: the peer declined; its tracks are not captured.

@@ -73,6 +73,10 @@ fn replaces(new: &Event, old: &Event) -> bool {
         | (Event::Assignments { peer: new, .. }, Event::Assignments { peer: old, .. }) => {
             new == old
         }
+        (
+            Event::PublishLayers { peer: new, source: of_new, .. },
+            Event::PublishLayers { peer: old, source: of_old, .. },
+        ) => (new, of_new) == (old, of_old),
         _ => false,
     }
 }

@@ -225,6 +225,7 @@ impl ShardThread {
             Command::SetEnabled { room, peer, source, on } => {
                 self.core.set_enabled(now, room, peer, source, on);
             }
+            Command::SetView { room, peer, views } => self.core.set_view(now, room, peer, &views),
             Command::SetMayCapture { room, peer, on } => {
                 if self.rooms.contains_key(&room) {
                     self.core.set_may_capture(peer, on);

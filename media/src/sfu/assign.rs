@@ -124,6 +124,7 @@ impl Shard {
         slot.synced = false;
         slot.totals.begin_again();
         track.subscribers.push((key, at as u16));
+        self.look(key, at);
         self.map_changed(key);
         self.want_key_frame(track_key);
     }

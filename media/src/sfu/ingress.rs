@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::layer::Layer;
 use super::peer::{Binding, MAX_ADDRESSES, MAX_BINDINGS, Peer, PeerKey, Role};
 use super::receive::{Report, Via};
 use super::track::Track;
@@ -211,6 +212,8 @@ impl Shard {
             work.push(item);
             return;
         }
+        let came = Layer { spatial: binding.layer, temporal: 0 };
+        track.measured.arrived(now, came, plain.len());
         if via == Via::Media && track.arrived(now, binding.layer) && track.is_watched() {
             track.want_key_frame();
         }

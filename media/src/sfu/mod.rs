@@ -18,8 +18,10 @@ mod work;
 
 pub mod cache;
 pub mod keyframe;
+pub mod layer;
 pub mod receive;
 pub mod rewrite;
+mod selection;
 pub mod speaker;
 
 pub(crate) mod peer;

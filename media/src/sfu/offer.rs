@@ -127,6 +127,7 @@ impl Shard {
             twcc: Recorder::new(now),
             rtcp_ssrc: number(16) as u32 | 1,
             slots: Vec::new(),
+            views: None,
             twcc_next: 1,
             rtt: None,
             next_report: now + REPORT_INTERVAL,

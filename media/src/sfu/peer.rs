@@ -7,7 +7,7 @@ use slotmap::new_key_type;
 use super::room::RoomKey;
 use super::slot::Slot;
 use super::track::TrackKey;
-use crate::api::{Assignment, Codec, OwnerId, PeerId, Source};
+use crate::api::{Assignment, Codec, OwnerId, PeerId, Source, TrackView};
 use crate::bwe::twcc::Recorder;
 use crate::rtp::ext::{ExtIds, ExtKind, KINDS};
 use crate::transport::{self, Negotiated, Remote, SsrcInfo, ext};
@@ -70,6 +70,8 @@ pub struct Peer {
     pub twcc: Recorder,
     pub rtcp_ssrc: u32,
     pub slots: Vec<Slot>,
+    /// What it shows, once it said so.
+    pub views: Option<Vec<TrackView>>,
     /// Transport-wide number of the next packet to this peer.
     pub twcc_next: u16,
     /// Smoothed round trip, from receiver reports.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::layer::{Layer, View};
 use super::rewrite::Rewriter;
 use super::stats::SlotTotals;
 use super::track::{Feed, Track, TrackKey};
@@ -46,6 +47,11 @@ pub struct Slot {
     /// Middle bits of the NTP time of our last sender reports, and when they went out. More than
     /// one, because a report of the receiver may cross with the newest.
     reports: [Option<(u32, Instant)>; REPORTS],
+    /// How the subscriber shows it, and the highest layer that is of use there.
+    pub view: View,
+    wish: Option<Layer>,
+    /// Sent at most; None: paused. See [`Shard::set_target`](crate::shard::Shard).
+    pub target: Option<Layer>,
     /// The receiver has reported on this SSRC: it knows it and needs no mid any more.
     pub known: bool,
     pub totals: SlotTotals,
@@ -81,6 +87,9 @@ impl Slot {
             packets: 0,
             octets: 0,
             reports: [None; REPORTS],
+            view: View::FULL,
+            wish: Some(Layer::HIGHEST),
+            target: Some(Layer::HIGHEST),
             known: false,
             totals: SlotTotals::default(),
         }
@@ -97,6 +106,20 @@ impl Slot {
         self.red_pt = negotiated.red_pt;
         self.ids = ids;
         self.nack = negotiated.codecs.iter().any(|c| c.rtcp_fb.contains(&RtcpFeedback::Nack));
+    }
+
+    /// The highest layer of its track that is of use to the subscriber; None: it shows nothing.
+    pub fn wish(&self) -> Option<Layer> {
+        self.wish
+    }
+
+    /// Works the wish out again. True when it changed.
+    pub fn renew_wish(&mut self, track: &Track) -> bool {
+        let wish = match self.audio {
+            true => Some(Layer::HIGHEST),
+            false => track.measured.fit(&self.view),
+        };
+        std::mem::replace(&mut self.wish, wish) != wish
     }
 
     /// Payload types for a track, if this slot's receiver can decode it.

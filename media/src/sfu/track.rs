@@ -6,6 +6,7 @@ use slotmap::new_key_type;
 
 use super::cache::{self, PacketCache};
 use super::keyframe::KeyframeRequest;
+use super::layer::{MAX_SPATIAL, Measured};
 use super::peer::PeerKey;
 use super::receive::Receiver;
 use super::room::RoomKey;
@@ -15,7 +16,7 @@ use crate::shard::Class;
 new_key_type! { pub struct TrackKey; }
 
 /// Simulcast layers of one track.
-pub const MAX_LAYERS: usize = 3;
+pub const MAX_LAYERS: usize = MAX_SPATIAL;
 /// A layer that sends nothing for this long has been switched off by its sender.
 pub const SILENT: Duration = Duration::from_secs(1);
 
@@ -91,6 +92,8 @@ pub struct Track {
     pub layers: Vec<Layer>,
     /// The highest layer that is arriving.
     pub best: u8,
+    /// What is known of its layers: sizes and bitrates.
+    pub measured: Measured,
     pub subscribers: Vec<(PeerKey, u16)>,
 }
 
@@ -127,6 +130,7 @@ impl Track {
         if order.is_empty() {
             order.push((0, String::new()));
         }
+        let measured = Measured::new(order.len());
         let layers =
             order.into_iter().map(|(_, rid)| Layer::new(now, rid, audio, publication.nack));
         Track {
@@ -145,6 +149,7 @@ impl Track {
             nack: publication.nack,
             layers: layers.collect(),
             best: 0,
+            measured,
             subscribers: Vec::new(),
         }
     }

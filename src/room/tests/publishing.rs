@@ -36,7 +36,7 @@ fn media(effects: &[Effect]) -> Vec<MediaCommand> {
     effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Media(command) => Some(*command),
+            Effect::Media(command) => Some(command.clone()),
             _ => None,
         })
         .collect()

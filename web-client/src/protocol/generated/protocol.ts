@@ -46,7 +46,7 @@ observers: number, };
  */
 export type ErrorCode = "bad_request" | "unsupported_version" | "too_large" | "too_deep" | "not_authenticated" | "invalid_credentials" | "token_invalid" | "token_expired" | "forbidden" | "not_found" | "conflict" | "invalid_sdp" | "unsupported_media" | "session_not_open" | "session_ended" | "not_chair" | "validation" | "password_too_weak" | "password_change_required" | "origin_refused" | "rate_limited" | "overloaded" | "storage_unavailable" | "restarting" | "internal";
 
-export type Event = { "kind": "participant_joined", participant: ParticipantView, } | { "kind": "participant_changed", participant: ParticipantView, } | { "kind": "participant_left", participant: string, reason: LeaveReason, } | { "kind": "counts", counts: Counts, } | { "kind": "session_state", state: SessionState, at_us: number, } | { "kind": "agenda", index: number, } | { "kind": "chair", chair?: string, may_take_over: boolean, } | { "kind": "chat", message: ChatMessage, } | { "kind": "slots", audio: number, video: number, } | { "kind": "assignments", assignments: Array<Assignment>, } | { "kind": "speaker", participant?: string, } | { "kind": "recording", recording: RecordingView, } | { "kind": "muted", source: Source, by: string, } | { "kind": "replaced" } | { "kind": "may_publish" } | { "kind": "media_connected", connected: boolean, };
+export type Event = { "kind": "participant_joined", participant: ParticipantView, } | { "kind": "participant_changed", participant: ParticipantView, } | { "kind": "participant_left", participant: string, reason: LeaveReason, } | { "kind": "counts", counts: Counts, } | { "kind": "session_state", state: SessionState, at_us: number, } | { "kind": "agenda", index: number, } | { "kind": "chair", chair?: string, may_take_over: boolean, } | { "kind": "chat", message: ChatMessage, } | { "kind": "slots", audio: number, video: number, } | { "kind": "assignments", assignments: Array<Assignment>, } | { "kind": "publish_layers", source: Source, active: [boolean, boolean, boolean], } | { "kind": "speaker", participant?: string, } | { "kind": "recording", recording: RecordingView, } | { "kind": "muted", source: Source, by: string, } | { "kind": "replaced" } | { "kind": "may_publish" } | { "kind": "media_connected", connected: boolean, };
 
 export type Hello = { version: number, 
 /**
@@ -109,7 +109,7 @@ safe_us?: number, problem?: string, };
 
 export type Reply = { "kind": "welcome" } & Welcome | { "kind": "answer" } & Answer | { "kind": "done" };
 
-export type Request = { "method": "hello" } & Hello | { "method": "offer" } & Offer | { "method": "media_state", source: Source, on: boolean, } | { "method": "chat", text: string, } | { "method": "hand", raised: boolean, } | { "method": "declare_open" } | { "method": "declare_close" } | { "method": "agenda", index: number, } | { "method": "hand_over", participant: string, } | { "method": "take_over" } | { "method": "mute", participant: string, source: Source, } | { "method": "lower_hand", participant: string, } | { "method": "remove", participant: string, } | { "method": "recording_pause", paused: boolean, } | { "method": "leave" };
+export type Request = { "method": "hello" } & Hello | { "method": "offer" } & Offer | { "method": "media_state", source: Source, on: boolean, } | { "method": "view", tracks: Array<ShownTrack>, } | { "method": "chat", text: string, } | { "method": "hand", raised: boolean, } | { "method": "declare_open" } | { "method": "declare_close" } | { "method": "agenda", index: number, } | { "method": "hand_over", participant: string, } | { "method": "take_over" } | { "method": "mute", participant: string, source: Source, } | { "method": "lower_hand", participant: string, } | { "method": "remove", participant: string, } | { "method": "recording_pause", paused: boolean, } | { "method": "leave" };
 
 export type Resume = { token: string, 
 /**
@@ -149,6 +149,15 @@ chat: Array<ChatMessage>, };
  * Life of a session, `domain.md` §8 (states that this version can reach).
  */
 export type SessionState = "planned" | "opened" | "declared_open" | "declared_closed" | "archived" | "cancelled";
+
+/**
+ * How one track is shown. Sizes in device pixels.
+ */
+export type ShownTrack = { participant: string, source: Source, width: number, height: number, visible: boolean, 
+/**
+ * Who comes first when not everything fits: higher before lower.
+ */
+priority: number, };
 
 export type Source = "microphone" | "camera" | "screen" | "screen_audio";
 
