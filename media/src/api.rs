@@ -74,6 +74,25 @@ impl Codec {
     }
 }
 
+/// What a peer's receive slots are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Watch {
+    /// Everybody: a slot keeps its track as long as it can.
+    #[default]
+    Everyone,
+    /// The room as one programme: its [`Programme`] first, in one media stream.
+    Programme,
+    /// One person's tracks, in one media stream.
+    Owner(OwnerId),
+}
+
+/// Whom a room's programme shows: `lead` before all else, then shared screens, then `speaker`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Programme {
+    pub lead: Option<OwnerId>,
+    pub speaker: Option<OwnerId>,
+}
+
 /// An SDP offer of a peer. The first one creates the peer; later ones renegotiate (and restart
 /// ICE when ufrag and password are new).
 #[derive(Debug, Clone)]
@@ -88,6 +107,7 @@ pub struct OfferRequest {
     pub may_publish: bool,
     /// False: the peer declined the recording notice; its tracks are never captured.
     pub may_capture: bool,
+    pub watch: Watch,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

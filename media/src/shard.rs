@@ -13,7 +13,8 @@ use std::time::Instant;
 use slotmap::SlotMap;
 
 use crate::api::{
-    Event, GoneReason, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source, TrackView,
+    Event, GoneReason, OfferAnswer, OfferError, OfferRequest, PeerId, Programme, RoomId, Source,
+    TrackView,
 };
 pub use crate::counters::{Counters, DropReason, Stage};
 use crate::sfu::peer::{Peer, PeerKey};
@@ -213,6 +214,14 @@ impl Shard {
         self.now = Some(now);
         if let Some(key) = self.peer_in(room, peer) {
             self.shows(key, views);
+        }
+    }
+
+    /// Whom the room's programme shows from now on ([`crate::api::Watch::Programme`]).
+    pub fn set_programme(&mut self, now: Instant, room: RoomId, programme: Programme) {
+        self.now = Some(now);
+        if let Some(key) = self.room_ids.get(&room).copied() {
+            self.switch_programme(now, key, programme);
         }
     }
 

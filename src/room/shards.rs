@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use media::api::{
     Assignment as MediaAssignment, Event, OfferError, OfferRequest, OwnerId, PeerId, RoomId,
-    Source as MediaSource, TrackView as MediaTrackView, View,
+    Source as MediaSource, TrackView as MediaTrackView, View, Watch,
 };
 use media_io::{CaptureError, CaptureProblem, CaptureStatus, CaptureTarget, Media};
 use signaling::{Answer, Assignment, ErrorCode, ShownTrack, Source, WireError};
@@ -84,6 +84,7 @@ impl MediaPort for Shards {
                     .collect(),
                 may_publish: offer.may_publish,
                 may_capture: offer.may_capture,
+                watch: Watch::Everyone,
             };
             match self.media.offer(request).await {
                 Ok(answer) => Ok(Answer {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use media::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source, TrackView};
+use media::api::{
+    Event, OfferAnswer, OfferError, OfferRequest, PeerId, Programme, RoomId, Source, TrackView,
+};
 use media::stats::RoomStats;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -39,6 +41,10 @@ pub(crate) enum Command {
         room: RoomId,
         peer: PeerId,
         views: Vec<TrackView>,
+    },
+    SetProgramme {
+        room: RoomId,
+        programme: Programme,
     },
     SetMayCapture {
         room: RoomId,

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use media::api::{Event, OfferAnswer, OfferError, OfferRequest, PeerId, RoomId, Source, TrackView};
+use media::api::{
+    Event, OfferAnswer, OfferError, OfferRequest, PeerId, Programme, RoomId, Source, TrackView,
+};
 use media::shard::ShardConfig;
 use media::stats::RoomStats;
 use media::transport::DtlsIdentity;
@@ -190,6 +192,11 @@ impl Media {
         self.tell(room, Command::SetView { room, peer, views })
     }
 
+    /// Whom the room's programme shows ([`media::api::Watch::Programme`]).
+    pub fn set_programme(&self, room: RoomId, programme: Programme) -> Result<(), MediaError> {
+        self.tell(room, Command::SetProgramme { room, programme })
+    }
+
     /// False: the peer declined; its tracks are not captured.
     pub fn set_may_capture(&self, room: RoomId, peer: PeerId, on: bool) -> Result<(), MediaError> {
         self.tell(room, Command::SetMayCapture { room, peer, on })
@@ -338,7 +345,7 @@ fn spawn(
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-    use media::api::OwnerId;
+    use media::api::{OwnerId, Watch};
     use media::shard::Entropy;
 
     use super::*;
@@ -386,6 +393,7 @@ mod tests {
             publications: Vec::new(),
             may_publish: false,
             may_capture: false,
+            watch: Watch::Everyone,
         }
     }
 

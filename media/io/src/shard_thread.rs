@@ -226,6 +226,9 @@ impl ShardThread {
                 self.core.set_enabled(now, room, peer, source, on);
             }
             Command::SetView { room, peer, views } => self.core.set_view(now, room, peer, &views),
+            Command::SetProgramme { room, programme } => {
+                self.core.set_programme(now, room, programme);
+            }
             Command::SetMayCapture { room, peer, on } => {
                 if self.rooms.contains_key(&room) {
                     self.core.set_may_capture(peer, on);

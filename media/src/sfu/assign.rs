@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::peer::PeerKey;
 use super::room::RoomKey;
 use super::track::TrackKey;
-use crate::api::{Event, Source};
+use crate::api::{Event, Source, Watch};
 use crate::shard::Shard;
 
 impl Shard {
@@ -25,6 +25,11 @@ impl Shard {
         let audio = self.candidates(room, true);
         let video = self.candidates(room, false);
         for key in members {
+            if self.peers.get(key).is_some_and(|peer| peer.watch != Watch::Everyone) {
+                self.choose(room, key, &audio, true);
+                self.choose(room, key, &video, false);
+                continue;
+            }
             let heard = self.fill(key, &audio, true);
             let seen = self.fill(key, &video, false);
             self.tell_wanted_slots(room, key, heard, seen);
@@ -112,7 +117,7 @@ impl Shard {
         eligible
     }
 
-    fn give(&mut self, key: PeerKey, at: usize, track_key: TrackKey) {
+    pub(super) fn give(&mut self, key: PeerKey, at: usize, track_key: TrackKey) {
         let (Some(peer), Some(track)) = (self.peers.get_mut(key), self.tracks.get_mut(track_key))
         else {
             return;

@@ -109,6 +109,7 @@ impl Shard {
             return;
         }
         peer.disabled ^= source_bit(source);
+        let room = peer.room;
         let of_source = |s: &&super::peer::Section| s.source == source;
         let tracks: Vec<TrackKey> =
             peer.sections.iter().filter(of_source).map(|s| s.track).collect();
@@ -132,6 +133,9 @@ impl Shard {
             }
             self.update_capture(key);
         }
+        // Players show another picture meanwhile.
+        self.assign(now, room);
+        self.tell_changed_maps();
     }
 
     pub(crate) fn switch_capture(&mut self, room: RoomKey, on: bool) {

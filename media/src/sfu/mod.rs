@@ -12,6 +12,7 @@ mod feedback;
 mod forward;
 mod ingress;
 mod offer;
+mod programme;
 mod stats;
 mod timers;
 mod work;

@@ -8,7 +8,7 @@ use super::room::RoomKey;
 use super::slot::{Slot, SlotSeed};
 use super::timers::REPORT_INTERVAL;
 use super::track::{Publication, Track, TrackKey};
-use crate::api::{OfferAnswer, OfferError, OfferRequest, PeerId, Source, TrackId};
+use crate::api::{OfferAnswer, OfferError, OfferRequest, PeerId, Source, TrackId, Watch};
 use crate::bwe::twcc::Recorder;
 use crate::shard::Shard;
 use crate::transport::{
@@ -119,6 +119,7 @@ impl Shard {
             version: 0,
             cname: format!("{:016x}", number(8)),
             may_capture: request.may_capture,
+            watch: request.watch,
             disabled: 0,
             sections: Vec::new(),
             bindings: Vec::new(),
@@ -251,7 +252,7 @@ impl Shard {
             }
         };
         let peer = self.peers.get_mut(key)?;
-        let cname = peer.cname.clone();
+        let (cname, watch) = (peer.cname.clone(), peer.watch);
         let slot = &mut peer.slots[at];
         slot.active = true;
         slot.negotiate(common, ids_of(common));
@@ -259,8 +260,13 @@ impl Shard {
         Some(LocalStream {
             ssrc: slot.ssrc,
             rtx_ssrc: rtx.then_some(slot.rtx_ssrc),
+            stream: match watch {
+                // Sound and picture of different persons must not wait for each other.
+                Watch::Everyone => format!("slot-{}", slot.mid),
+                // A player shows one media stream.
+                Watch::Programme | Watch::Owner(_) => cname.clone(),
+            },
             cname,
-            stream: format!("slot-{}", slot.mid),
             track: format!("slot-{}", slot.mid),
         })
     }

@@ -7,7 +7,7 @@ use slotmap::new_key_type;
 use super::room::RoomKey;
 use super::slot::Slot;
 use super::track::TrackKey;
-use crate::api::{Assignment, Codec, OwnerId, PeerId, Source, TrackView};
+use crate::api::{Assignment, Codec, OwnerId, PeerId, Source, TrackView, Watch};
 use crate::bwe::twcc::Recorder;
 use crate::rtp::ext::{ExtIds, ExtKind, KINDS};
 use crate::transport::{self, Negotiated, Remote, SsrcInfo, ext};
@@ -60,6 +60,7 @@ pub struct Peer {
     pub version: u64,
     pub cname: String,
     pub may_capture: bool,
+    pub watch: Watch,
     /// Bits by [`Source`]: switched off by the server.
     pub disabled: u8,
     pub sections: Vec<Section>,

@@ -5,7 +5,7 @@ use slotmap::new_key_type;
 use super::peer::PeerKey;
 use super::speaker::Speaker;
 use super::track::TrackKey;
-use crate::api::{PeerId, RoomId};
+use crate::api::{PeerId, Programme, RoomId};
 
 new_key_type! { pub struct RoomKey; }
 
@@ -16,6 +16,7 @@ pub struct Room {
     pub tracks: Vec<TrackKey>,
     pub capture: bool,
     pub speaker: Speaker<PeerId>,
+    pub programme: Programme,
 }
 
 impl Room {
@@ -26,6 +27,7 @@ impl Room {
             tracks: Vec::new(),
             capture: false,
             speaker: Speaker::default(),
+            programme: Programme::default(),
         }
     }
 }

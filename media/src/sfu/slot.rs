@@ -125,15 +125,23 @@ impl Slot {
     /// Payload types for a track, if this slot's receiver can decode it.
     pub fn types_for(&self, track: &Track) -> Option<Types> {
         let same = |codec: &&RtpCodec| codec.codec == track.codec;
-        let exact = |codec: &&RtpCodec| match codec.codec {
-            Codec::H264 => h264_mode(&codec.fmtp) == h264_mode(&track.fmtp),
+        let fits = |codec: &&RtpCodec| match codec.codec {
             Codec::Vp9 => {
                 parameter(&codec.fmtp, "profile-id").unwrap_or("0")
                     == parameter(&track.fmtp, "profile-id").unwrap_or("0")
             }
             _ => true,
         };
-        let codec = self.codecs.iter().filter(same).find(exact)?;
+        let fitting = self.codecs.iter().filter(same).filter(fits);
+        // The profile of the track, or the next that includes it. Of an encoder that sends more
+        // than the receiver names, the most that it names: decoders go by the stream's own
+        // parameter sets, and no picture at all would be the alternative.
+        let wanted = h264_profile(&track.fmtp);
+        let codec = fitting.min_by_key(|codec| match (codec.codec, h264_profile(&codec.fmtp)) {
+            (Codec::H264, profile) if profile >= wanted => (false, profile),
+            (Codec::H264, profile) => (true, u8::MAX - profile),
+            _ => (false, 0),
+        })?;
         Some(Types { media: codec.pt, rtx: codec.rtx_pt, red: self.red_pt })
     }
 
@@ -163,8 +171,9 @@ fn parameter<'a>(fmtp: &'a str, key: &str) -> Option<&'a str> {
     })
 }
 
-/// Packetization mode and profile, which must be equal; the level may differ (RFC 6184 §8.2.2).
-fn h264_mode(fmtp: &str) -> (&str, Option<&str>) {
-    let profile = parameter(fmtp, "profile-level-id").and_then(|id| id.get(..2));
-    (parameter(fmtp, "packetization-mode").unwrap_or("0"), profile)
+/// `profile_idc`; Constrained Baseline, Main and High each include the one before (ITU-T H.264
+/// annex A). The level may differ (RFC 6184 §8.2.2), and all slots take non-interleaved mode.
+fn h264_profile(fmtp: &str) -> u8 {
+    let id = parameter(fmtp, "profile-level-id").unwrap_or("42000a");
+    id.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(0x42)
 }

@@ -61,7 +61,7 @@ const FEEDBACK: [(RtcpFeedback, &str); 4] = [
 /// Our order: what every browser here has comes first.
 const PREFERENCE: [Codec; 5] = [Codec::Opus, Codec::Vp8, Codec::H264, Codec::Vp9, Codec::Av1];
 
-/// What both sides can do, one payload type a codec; `None` when there is nothing in common or the
+/// What both sides can do, one payload type a codec (of H.264 one a profile); `None` when there is nothing in common or the
 /// m-line is none of RTP over DTLS (answer with [`AnswerMedia::Reject`]).
 pub fn negotiate(offered: &OfferMedia) -> Option<Negotiated> {
     let is_rtp = matches!(offered.kind, MediaKind::Audio | MediaKind::Video)
@@ -69,16 +69,20 @@ pub fn negotiate(offered: &OfferMedia) -> Option<Negotiated> {
     if offered.rejected || !is_rtp || !offered.rtcp_mux {
         return None;
     }
-    let best = |codec: Codec| {
-        let suitable = offered.codecs.iter().filter(|c| c.codec == codec);
-        suitable
-            .filter_map(|c| sdp_codecs::suitability(c).map(|rank| (rank, c)))
-            .min_by_key(|(rank, _)| *rank)
-            .map(|(_, c)| c)
-    };
+    // What we only receive we need not send: it may be in a simpler form.
+    let sends = offered.direction.receives();
     let codecs: Vec<RtpCodec> = PREFERENCE
         .into_iter()
-        .filter_map(best)
+        .flat_map(|codec| {
+            let suitable = offered.codecs.iter().filter(|c| c.codec == codec);
+            let mut ranked: Vec<(u8, &RtpCodec)> = suitable
+                .filter_map(|c| sdp_codecs::suitability(c, sends).map(|rank| (rank, c)))
+                .collect();
+            ranked.sort_by_key(|(rank, _)| *rank);
+            // One of each profile: whoever publishes has chosen one.
+            ranked.dedup_by_key(|(_, c)| sdp_codecs::profile(c));
+            ranked.into_iter().map(|(_, c)| c)
+        })
         .map(|codec| {
             let mut codec = codec.clone();
             codec.rtcp_fb.retain(|fb| FEEDBACK.iter().any(|(ours, _)| ours == fb));

@@ -121,16 +121,30 @@ fn feedback(attributes: &[Attribute], pt: u8) -> Vec<RtcpFeedback> {
     out
 }
 
-/// How well a payload type suits us: `None` not at all, otherwise lower is better.
-pub(super) fn suitability(codec: &RtpCodec) -> Option<u8> {
+/// What tells apart payload types of one codec that are decoded differently: `profile_idc` of H.264
+/// (RFC 6184 section 8.1), nothing of others.
+pub(super) fn profile(codec: &RtpCodec) -> Option<u8> {
+    if codec.codec != Codec::H264 {
+        return None;
+    }
+    let id = codec.parameter("profile-level-id").unwrap_or("42000a");
+    id.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok())
+}
+
+/// How well a payload type suits us: `None` not at all, otherwise lower is better. `sends`: we
+/// forward with it, not only receive.
+pub(super) fn suitability(codec: &RtpCodec, sends: bool) -> Option<u8> {
     match codec.codec {
         Codec::Opus | Codec::Vp8 | Codec::Av1 => Some(0),
         // Profile 0 is 8 bit 4:2:0, and what is meant without one.
         Codec::Vp9 => matches!(codec.parameter("profile-id"), None | Some("0")).then_some(0),
         Codec::H264 => {
-            // Browsers agree on non-interleaved mode only.
-            if codec.parameter("packetization-mode") != Some("1") {
-                return None;
+            // Browsers agree on non-interleaved mode only; single NAL units (0, the default) are
+            // a part of it.
+            match codec.parameter("packetization-mode") {
+                Some("1") => {}
+                None | Some("0") if !sends => {}
+                _ => return None,
             }
             let profile = codec.parameter("profile-level-id").unwrap_or("42000a");
             let byte = |at: usize| {

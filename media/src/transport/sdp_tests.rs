@@ -108,7 +108,10 @@ fn our_choice_of_codecs() {
     let offer = parse_offer(CHROMIUM).unwrap();
     let camera = negotiate(&offer.media[1]).unwrap();
     let order: Vec<Codec> = camera.codecs.iter().map(|c| c.codec).collect();
-    assert_eq!(order, [Codec::Vp8, Codec::H264, Codec::Vp9, Codec::Av1]);
+    assert_eq!(order, [Codec::Vp8, Codec::H264, Codec::H264, Codec::Vp9, Codec::Av1]);
+    let profiles: Vec<_> =
+        camera.codecs.iter().filter_map(|c| c.parameter("profile-level-id")).collect();
+    assert_eq!(profiles, ["42e01f", "4d001f"], "one of each profile");
     let h264 = camera.codec(Codec::H264).unwrap();
     assert_eq!(h264.parameter("profile-level-id"), Some("42e01f"), "constrained baseline");
     assert_eq!(h264.parameter("packetization-mode"), Some("1"));
@@ -145,7 +148,7 @@ fn chromium_answer() {
     }
 
     let camera = section(&text, "1");
-    assert_eq!(camera[0], "video 8443 UDP/TLS/RTP/SAVPF 96 108 98 45 97 109 99 46");
+    assert_eq!(camera[0], "video 8443 UDP/TLS/RTP/SAVPF 96 108 116 98 45 97 109 117 99 46");
     for line in [
         "a=recvonly",
         "a=rid:q recv",
@@ -301,5 +304,61 @@ proptest! {
             let sections = text.lines().filter(|l| l.starts_with("m=")).count();
             prop_assert_eq!(sections, offer.media.len());
         }
+    }
+}
+
+/// FFmpeg's WHIP: one codec each, no header extensions, no retransmissions, DTLS server.
+const FFMPEG: &str = "v=0\r\n\
+    o=FFmpeg 4489045141692799359 2 IN IP4 127.0.0.1\r\n\
+    s=FFmpegPublishSession\r\n\
+    t=0 0\r\n\
+    a=group:BUNDLE 0 1\r\n\
+    a=extmap-allow-mixed\r\n\
+    a=msid-semantic: WMS\r\n\
+    m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n\
+    c=IN IP4 0.0.0.0\r\n\
+    a=ice-ufrag:fbd3a4ee\r\n\
+    a=ice-pwd:7a3c6b2f5a3c6b2f5a3c6b2f5a3c6b2f\r\n\
+    a=fingerprint:sha-256 0F:74:31:25:CB:A2:13:EC:28:6F:6D:2C:61:FF:5D:C2:BC:B9:DB:3D:98:14:8D:1A:BB:EA:33:0C:A4:60:A8:8E\r\n\
+    a=setup:passive\r\n\
+    a=mid:0\r\n\
+    a=sendonly\r\n\
+    a=msid:FFmpeg audio\r\n\
+    a=rtcp-mux\r\n\
+    a=rtpmap:111 opus/48000/2\r\n\
+    a=ssrc:1755372 cname:FFmpeg\r\n\
+    m=video 9 UDP/TLS/RTP/SAVPF 106\r\n\
+    c=IN IP4 0.0.0.0\r\n\
+    a=ice-ufrag:fbd3a4ee\r\n\
+    a=ice-pwd:7a3c6b2f5a3c6b2f5a3c6b2f5a3c6b2f\r\n\
+    a=fingerprint:sha-256 0F:74:31:25:CB:A2:13:EC:28:6F:6D:2C:61:FF:5D:C2:BC:B9:DB:3D:98:14:8D:1A:BB:EA:33:0C:A4:60:A8:8E\r\n\
+    a=setup:passive\r\n\
+    a=mid:1\r\n\
+    a=sendonly\r\n\
+    a=msid:FFmpeg video\r\n\
+    a=rtcp-mux\r\n\
+    a=rtcp-rsize\r\n\
+    a=rtpmap:106 H264/90000\r\n\
+    a=fmtp:106 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640c1f\r\n\
+    a=ssrc:1755373 cname:FFmpeg\r\n";
+
+#[test]
+fn an_encoder_without_extensions_is_taken_as_it_is() {
+    let offer = parse_offer(FFMPEG).unwrap();
+    assert_eq!(offer.setup, Setup::Passive);
+    let video = negotiate(&offer.media[1]).unwrap();
+    assert_eq!(video.codecs[0].parameter("profile-level-id"), Some("640c1f"));
+    assert!(video.extmaps.is_empty() && video.rids.is_empty());
+    let text = answer(&offer, &accept_all(&offer));
+    assert_eq!(section(&text, "1")[0], "video 8443 UDP/TLS/RTP/SAVPF 106");
+}
+
+#[test]
+fn single_nal_units_are_taken_and_not_sent() {
+    let one_mode = FFMPEG.replace("packetization-mode=1;", "");
+    for (direction, taken) in [("sendonly", true), ("recvonly", false), ("sendrecv", false)] {
+        let offer =
+            parse_offer(&one_mode.replace("a=sendonly", &format!("a={direction}"))).unwrap();
+        assert_eq!(negotiate(&offer.media[1]).is_some(), taken, "{direction}");
     }
 }

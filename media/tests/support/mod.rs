@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use media::api::{
     Assignment, Codec, Event, OfferAnswer, OfferRequest, OwnerId, PeerId, RoomId, Source, Tap,
-    TrackId,
+    TrackId, Watch,
 };
 use media::rtp::packet::Header;
 use media::rtp::vp8::Descriptor;
@@ -110,6 +110,7 @@ pub struct Bot {
     pub id: PeerId,
     /// The person; by default one for each bot.
     pub owner: OwnerId,
+    pub watch: Watch,
     pub tag: u8,
     pub connected: bool,
     pub received: Vec<Received>,
@@ -193,6 +194,7 @@ impl World {
             addr,
             id: PeerId(u128::from(tag)),
             owner: OwnerId(u128::from(tag)),
+            watch: Watch::Everyone,
             tag,
             connected: false,
             received: Vec::new(),
@@ -274,6 +276,7 @@ impl World {
             publications: self.bots[bot].publications.clone(),
             may_publish: true,
             may_capture: true,
+            watch: self.bots[bot].watch,
         };
         let answer = self.shard.offer(self.now, request).unwrap();
         let parsed = SdpAnswer::from_sdp_string(&answer.sdp).unwrap();

@@ -65,7 +65,7 @@ fn junk_from_strangers_and_from_a_peer_disturbs_nobody() {
 
 #[test]
 fn a_broken_offer_is_refused_and_the_room_goes_on() {
-    use media::api::{OfferError, OfferRequest, OwnerId, PeerId};
+    use media::api::{OfferError, OfferRequest, OwnerId, PeerId, Watch};
     let rig = Rig::start();
     for sdp in ["", "v=0", "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "\u{0}\u{1}", "云堂"] {
         let request = OfferRequest {
@@ -76,6 +76,7 @@ fn a_broken_offer_is_refused_and_the_room_goes_on() {
             publications: Vec::new(),
             may_publish: true,
             may_capture: true,
+            watch: Watch::Everyone,
         };
         let answer = rig.runtime.block_on(rig.media.offer(request));
         assert!(

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use harness::client::{Client, Happened};
-use media::api::{Assignment, Event, OfferRequest, OwnerId, PeerId, RoomId, Source};
+use media::api::{Assignment, Event, OfferRequest, OwnerId, PeerId, RoomId, Source, Watch};
 use media_io::{Media, MediaConfig};
 use str0m::format::Codec;
 use str0m::media::{Direction, MediaKind, Mid};
@@ -60,6 +60,7 @@ impl Rig {
             publications,
             may_publish: true,
             may_capture: true,
+            watch: Watch::Everyone,
         };
         let answer = self.runtime.block_on(self.media.offer(request)).unwrap();
         client.answer(&answer.sdp).unwrap();

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use media::api::{OfferRequest, OwnerId, PeerId, RoomId, Source};
+use media::api::{OfferRequest, OwnerId, PeerId, RoomId, Source, Watch};
 use media_io::{Media, MediaConfig};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,7 @@ pub fn serve() -> io::Result<()> {
                         .filter_map(|(mid, name)| Some((mid, source(&name)?)))
                         .collect(),
                     may_capture: false,
+                    watch: Watch::Everyone,
                 };
                 match runtime.block_on(media.offer(request)) {
                     Ok(answer) => Reply::Answer { sdp: answer.sdp },
