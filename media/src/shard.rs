@@ -91,8 +91,12 @@ impl Default for Limits {
 pub struct ShardConfig {
     /// Certificate of the process.
     pub identity: Arc<DtlsIdentity>,
-    /// Host candidates written into answers.
+    /// Of all shards of the process, below 64: written into ufrags, so that a stream finds its
+    /// shard ([`crate::transport::IceCredentials::shard_of`]).
+    pub index: u8,
+    /// Host candidates written into answers: UDP, and streams that we wait for (RFC 6544).
     pub advertised: Vec<SocketAddr>,
+    pub advertised_tcp: Vec<SocketAddr>,
     pub limits: Limits,
 }
 
@@ -190,6 +194,15 @@ impl Shard {
         if let Some(key) = self.peer_in(room, peer) {
             self.drop_peer(now, key, Some(GoneReason::Removed));
             self.tell_changed_maps();
+        }
+    }
+
+    /// A stream or relay has ended: nothing comes from there any more.
+    pub fn forget_remote(&mut self, remote: Remote) {
+        let Some(key) = self.addresses.remove(&remote) else { return };
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.addresses.retain(|address| *address != remote);
+            peer.transport.forget_remote(remote);
         }
     }
 

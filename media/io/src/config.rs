@@ -12,6 +12,9 @@ pub struct MediaConfig {
     pub udp: Vec<SocketAddr>,
     /// The addresses that clients are told; the ports are those of the bound sockets.
     pub advertised: Vec<IpAddr>,
+    /// The port that streams of peers come to, of each advertised address: `None` offers no
+    /// ICE-TCP. Whoever listens there hands connections to [`crate::Media::serve_ice_tcp`].
+    pub tcp_port: Option<u16>,
     /// Of each shard.
     pub limits: Limits,
     /// Kernel buffer of each socket, in bytes, each way. More than `net.core.[rw]mem_max` needs
@@ -24,6 +27,13 @@ pub struct MediaConfig {
 impl MediaConfig {
     /// One shard per address, everything else as recommended.
     pub fn new(udp: Vec<SocketAddr>, advertised: Vec<IpAddr>) -> Self {
-        Self { udp, advertised, limits: Limits::default(), socket_buffer: 8 << 20, offload: true }
+        Self {
+            udp,
+            advertised,
+            tcp_port: None,
+            limits: Limits::default(),
+            socket_buffer: 8 << 20,
+            offload: true,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -13,6 +14,7 @@ use media::api::{
 use media::shard::ShardConfig;
 use media::stats::RoomStats;
 use media::transport::DtlsIdentity;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::capture::files::{CaptureFiles, Disk};
@@ -23,6 +25,7 @@ use crate::command::{self, Command};
 use crate::config::MediaConfig;
 use crate::entropy::SystemEntropy;
 use crate::error::{CaptureError, MediaError, StartError};
+use crate::link::{self, IceTcpEnd, IceTcpTimes, ShardLink};
 use crate::room_events;
 use crate::shard_thread::{MakeEntropy, Parts, ShardThread};
 use crate::stats::{MediaStats, SharedCapture, SharedShard};
@@ -48,6 +51,9 @@ pub struct Media {
 
 struct Inner {
     shards: Vec<ShardHandle>,
+    /// By shard: where streams and relays hand over what they receive.
+    links: Vec<ShardLink>,
+    next_link: AtomicU32,
     captures: Mutex<HashMap<RoomId, Arc<watch::Sender<CaptureStatus>>>>,
     capture_counters: Arc<SharedCapture>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -93,25 +99,32 @@ impl Media {
         let capacity = bound.len() * tap::BLOCKS + WRITER_COMMANDS;
         let (writer, messages) = sync_channel(capacity);
         let (mut shards, mut threads, mut give_back) = (Vec::new(), Vec::new(), Vec::new());
+        let mut links = Vec::new();
         for (index, bound) in bound.into_iter().enumerate() {
             let (commands, queue) = mpsc::channel(command::QUEUE);
             let waker = Waker::new().map_err(StartError::Thread)?;
+            let (link, arrivals) = mpsc::channel(link::QUEUE);
+            links.push(ShardLink { queue: link, waker: waker.clone() });
             let shared = Arc::new(SharedShard::default());
             let (tap, blocks) = BlockTap::new(index, writer.clone());
             give_back.push(blocks);
             let port = bound.address.port();
-            let advertised =
-                config.advertised.iter().map(|&ip| SocketAddr::new(ip, port)).collect();
+            let at = |port: u16| {
+                config.advertised.iter().map(move |&ip| SocketAddr::new(ip, port)).collect()
+            };
             let parts = Parts {
                 transmitter: Transmitter::new(bound.address.is_ipv6(), bound.gso),
                 socket: bound.socket,
                 config: ShardConfig {
                     identity: Arc::clone(&identity),
-                    advertised,
+                    index: u8::try_from(index).unwrap_or(u8::MAX),
+                    advertised: at(port),
+                    advertised_tcp: config.tcp_port.map(at).unwrap_or_default(),
                     limits: config.limits.clone(),
                 },
                 entropy: Arc::clone(&entropy),
                 commands: queue,
+                arrivals,
                 waker: waker.clone(),
                 index,
                 tap,
@@ -132,7 +145,9 @@ impl Media {
 
         let captures = Mutex::default();
         let threads = Mutex::new(threads);
-        Ok(Media { inner: Arc::new(Inner { shards, captures, capture_counters, threads }) })
+        let next_link = AtomicU32::new(0);
+        let inner = Inner { shards, links, next_link, captures, capture_counters, threads };
+        Ok(Media { inner: Arc::new(inner) })
     }
 
     /// The bound addresses, one per shard.
@@ -281,6 +296,28 @@ impl Media {
         if tokio::time::timeout(SHUTDOWN, joined).await.is_err() {
             tracing::error!("media threads did not end in time");
         }
+    }
+
+    /// Serves an ICE-TCP connection (RFC 6544, we are the passive side) until it ends. The caller
+    /// has set TCP_NODELAY. `place` is given back once the peer has shown that it is one of ours.
+    pub async fn serve_ice_tcp(
+        &self,
+        stream: impl AsyncRead + AsyncWrite,
+        peer: SocketAddr,
+        times: IceTcpTimes,
+        place: impl Send,
+    ) -> IceTcpEnd {
+        link::serve_ice_tcp(self.links(), self.next_link(), stream, peer, times, place).await
+    }
+
+    /// By shard, as [`Media::addresses`].
+    pub(crate) fn links(&self) -> &[ShardLink] {
+        &self.inner.links
+    }
+
+    /// A number for a new stream or relay.
+    pub(crate) fn next_link(&self) -> u32 {
+        self.inner.next_link.fetch_add(1, Relaxed)
     }
 
     async fn capture(

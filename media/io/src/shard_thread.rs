@@ -17,6 +17,7 @@ use crate::capture::tap::BlockTap;
 use crate::capture::writer::Message;
 use crate::command::Command;
 use crate::error::{CaptureError, MediaError};
+use crate::link::{LinkMessage, LinkTable, batch};
 use crate::room_events::{Delivery, RoomEvents};
 use crate::stats::{SharedShard, add};
 use crate::udp::{Receiver, Transmitter};
@@ -32,6 +33,8 @@ const PUBLISH: Duration = Duration::from_millis(500);
 /// Full receive calls in a row before timers and commands get their turn.
 const RECEIVES: usize = 8;
 const COMMANDS: usize = 64;
+/// Messages of streams and relays in a row.
+const ARRIVALS: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Capture {
@@ -55,6 +58,8 @@ pub(crate) struct Parts {
     pub config: ShardConfig,
     pub entropy: MakeEntropy,
     pub commands: mpsc::Receiver<Command>,
+    /// Of streams and relays.
+    pub arrivals: mpsc::Receiver<LinkMessage>,
     pub waker: Waker,
     pub index: usize,
     pub tap: BlockTap,
@@ -67,6 +72,7 @@ pub(crate) struct ShardThread {
     core: Shard,
     receiver: Receiver,
     egress: Egress,
+    links: LinkTable,
     rooms: HashMap<RoomId, Room>,
     events_waiting: bool,
     captures: usize,
@@ -84,6 +90,7 @@ impl ShardThread {
             parts,
             receiver: Receiver::new(),
             egress: Egress::default(),
+            links: LinkTable::default(),
             rooms: HashMap::new(),
             events_waiting: false,
             captures: 0,
@@ -123,6 +130,7 @@ impl ShardThread {
             self.receive();
         }
         self.commands();
+        self.arrivals();
         let now = Instant::now();
         if self.core.next_timeout().is_some_and(|at| at <= now) {
             self.timers();
@@ -173,6 +181,31 @@ impl ShardThread {
         }
     }
 
+    /// What streams and relays brought.
+    fn arrivals(&mut self) {
+        for _ in 0..ARRIVALS {
+            let Ok(message) = self.parts.arrivals.try_recv() else { return };
+            match message {
+                LinkMessage::Open { via, sink } => self.links.open(via, sink),
+                LinkMessage::Closed(remote) => {
+                    self.links.close(remote.via);
+                    self.core.forget_remote(remote);
+                }
+                LinkMessage::Arrived(mut arrived) => {
+                    let mut batch = batch(&mut arrived);
+                    add(&self.parts.shared.io.link_datagrams_in, batch.len() as u64);
+                    let now = Instant::now();
+                    let Self { parts, core, egress, .. } = self;
+                    parts.tap.set_now(now);
+                    core.handle_batch(now, &mut batch, egress, &mut parts.tap);
+                    self.send();
+                }
+            }
+        }
+        // There may be more: do not wait for another wake-up.
+        self.parts.waker.wake();
+    }
+
     fn timers(&mut self) {
         let now = Instant::now();
         self.last_timers = now;
@@ -185,9 +218,10 @@ impl ShardThread {
         if self.egress.runs.is_empty() {
             return;
         }
-        let sent = self.parts.transmitter.send(&self.parts.socket, &self.egress);
-        self.egress.clear();
         let io = &self.parts.shared.io;
+        let sent = self.parts.transmitter.send(&self.parts.socket, &self.egress);
+        self.links.send(&self.egress, io);
+        self.egress.clear();
         add(&io.datagrams_out, sent.datagrams);
         add(&io.bytes_out, sent.bytes);
         add(&io.messages_out, sent.messages);
@@ -374,6 +408,7 @@ impl ShardThread {
 
     fn publish(&mut self) {
         let shared = &self.parts.shared;
+        shared.io.links.store(self.links.len() as u64, Relaxed);
         shared.gso.store(self.parts.transmitter.gso(), Relaxed);
         shared.io.capture_dropped.store(self.parts.tap.dropped(), Relaxed);
         if let Ok(mut core) = shared.core.try_lock() {
@@ -387,6 +422,7 @@ impl ShardThread {
         tracing::error!(shard = self.parts.index, rooms = self.rooms.len(), "media shard failed");
         add(&self.parts.shared.io.panics, 1);
         self.egress.clear();
+        self.links.clear();
         self.receiver = Receiver::new();
         self.parts.tap.hand_over(Instant::now());
         self.parts.tap.forget_tracks();
@@ -407,7 +443,9 @@ impl ShardThread {
 fn make_core(parts: &Parts) -> Shard {
     let config = ShardConfig {
         identity: Arc::clone(&parts.config.identity),
+        index: parts.config.index,
         advertised: parts.config.advertised.clone(),
+        advertised_tcp: parts.config.advertised_tcp.clone(),
         limits: parts.config.limits.clone(),
     };
     Shard::new(config, (parts.entropy)())

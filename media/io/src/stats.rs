@@ -48,6 +48,17 @@ pub struct IoStats {
     /// Rooms failed because nobody read their events.
     pub rooms_unread: u64,
     pub panics: u64,
+    /// Gauge: streams and relays open.
+    pub links: u64,
+    /// Datagrams that came over them, and those given to them.
+    pub link_datagrams_in: u64,
+    pub link_datagrams_out: u64,
+    pub link_bytes_out: u64,
+    /// Datagrams that did not fit into a stream's queue.
+    pub link_dropped_video: u64,
+    pub link_dropped_other: u64,
+    /// For a stream or relay that has ended.
+    pub link_unknown: u64,
     /// Packets that did not fit into the capture's blocks.
     pub capture_dropped: u64,
 }
@@ -100,6 +111,13 @@ shared!(
     events_merged,
     rooms_unread,
     panics,
+    links,
+    link_datagrams_in,
+    link_datagrams_out,
+    link_bytes_out,
+    link_dropped_video,
+    link_dropped_other,
+    link_unknown,
     capture_dropped
 );
 shared!(SharedCapture, CaptureStats, rooms, bytes, segments, syncs, errors, dropped, panics);

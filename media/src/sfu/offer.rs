@@ -55,6 +55,7 @@ impl Shard {
             ice: peer.transport.local_credentials(),
             fingerprint: self.config.identity.fingerprint(),
             candidates: &self.config.advertised,
+            tcp_candidates: &self.config.advertised_tcp,
             setup: peer.transport.setup(),
         };
         let sdp = build_answer(&offer, &params, &media);
@@ -102,7 +103,7 @@ impl Shard {
     }
 
     fn new_peer(&mut self, now: Instant, room: RoomKey, request: &OfferRequest) -> PeerKey {
-        let credentials = IceCredentials::from_random(&self.random());
+        let credentials = IceCredentials::of_shard(self.config.index, &self.random());
         let identity = self.config.identity.clone();
         let numbers: [u8; 24] = self.random();
         let number = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| numbers[at + i]));
@@ -150,7 +151,7 @@ impl Shard {
         key: PeerKey,
         offer: &Offer,
     ) -> Result<(), TransportError> {
-        let fresh = IceCredentials::from_random(&self.random());
+        let fresh = IceCredentials::of_shard(self.config.index, &self.random());
         let Some(peer) = self.peers.get_mut(key) else { return Err(TransportError::Ended) };
         peer.transport.set_remote(now, offer, || fresh)?;
         let current: Vec<String> = peer.transport.local_ufrags().map(str::to_owned).collect();

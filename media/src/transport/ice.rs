@@ -14,6 +14,9 @@ pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Remote addresses remembered per peer; the one silent for longest makes room.
 const MAX_ADDRESSES: usize = 16;
 
+/// The ice-char alphabet (RFC 8839 section 5.4), by value of six bits.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// User fragment and password of one side (RFC 8445 section 5.3).
 #[derive(Clone, PartialEq, Eq)]
 pub struct IceCredentials {
@@ -28,8 +31,6 @@ impl IceCredentials {
     /// An eight-character ufrag (48 bits) and a password of 24 characters (144 bits), in the
     /// ice-char alphabet.
     pub fn from_random(random: &[u8; Self::RANDOM_LEN]) -> Self {
-        const ALPHABET: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let text: String = random
             .chunks_exact(3)
             .flat_map(|chunk| {
@@ -39,6 +40,21 @@ impl IceCredentials {
             .collect();
         let (ufrag, pwd) = text.split_at(8);
         Self { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() }
+    }
+
+    /// As [`Self::from_random`]; the ufrag's first character names the shard, so that the first
+    /// check on a new stream finds it. 42 random bits remain (RFC 8445 asks for 24).
+    pub fn of_shard(shard: u8, random: &[u8; Self::RANDOM_LEN]) -> Self {
+        let mut credentials = Self::from_random(random);
+        let name = ALPHABET[usize::from(shard) % ALPHABET.len()] as char;
+        credentials.ufrag.replace_range(..1, name.encode_utf8(&mut [0; 4]));
+        credentials
+    }
+
+    /// The shard that made this ufrag, by [`Self::of_shard`].
+    pub fn shard_of(ufrag: &str) -> Option<u8> {
+        let first = *ufrag.as_bytes().first()?;
+        ALPHABET.iter().position(|&name| name == first).map(|index| index as u8)
     }
 }
 
@@ -194,6 +210,15 @@ impl IceAgent {
             }
         }
         self.valid.push((src, now));
+    }
+
+    /// An address that cannot be reached any more. If it was in use, the newest other valid one is
+    /// (RFC 8445 section 12.1 allows any valid pair).
+    pub(super) fn forget(&mut self, gone: Remote) {
+        self.valid.retain(|(address, _)| *address != gone);
+        if self.selected == Some(gone) {
+            self.selected = self.valid.iter().max_by_key(|(_, at)| *at).map(|(a, _)| *a);
+        }
     }
 
     pub(super) fn is_valid(&self, src: Remote) -> bool {

@@ -15,6 +15,7 @@ mod dtls_hello;
 mod ice;
 mod peer;
 mod remote;
+pub mod rfc4571;
 mod sdp;
 mod sdp_answer;
 mod sdp_codecs;

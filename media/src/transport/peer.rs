@@ -268,6 +268,11 @@ impl Peer {
         self.ice.is_valid(src.into())
     }
 
+    /// This way to the peer has ended (its stream was closed).
+    pub fn forget_remote(&mut self, gone: Remote) {
+        self.ice.forget(gone);
+    }
+
     /// The sending context once connected.
     #[inline]
     pub fn srtp_tx(&self) -> Option<&SrtpTx> {

@@ -127,6 +127,7 @@ impl Call {
                 ice: self.peer.local_credentials(),
                 fingerprint: self.identity.fingerprint(),
                 candidates: &[addr(SERVER)],
+                tcp_candidates: &[],
                 setup: self.peer.setup(),
             },
             &media,

@@ -21,6 +21,8 @@ pub struct AnswerParams<'a> {
     pub fingerprint: &'a Fingerprint,
     /// Host candidates: where this shard is reached.
     pub candidates: &'a [SocketAddr],
+    /// Passive TCP candidates (RFC 6544): streams to there are framed by RFC 4571.
+    pub tcp_candidates: &'a [SocketAddr],
     /// Our DTLS role, as [`super::Peer::setup`] says.
     pub setup: Setup,
 }
@@ -251,14 +253,31 @@ fn write_transport(
     if !is_tagged {
         return Ok(());
     }
+    let udp = params.candidates.len();
     for (i, address) in params.candidates.iter().enumerate() {
-        // RFC 8445 section 5.1.2.1: host preference 126, earlier addresses first, component 1.
-        let local_preference = 65_535u32.saturating_sub(i as u32);
-        let priority = 126 << 24 | local_preference << 8 | 255;
-        let (ip, port) = (address.ip(), address.port());
+        let (priority, ip, port) = (priority(UDP, i), address.ip(), address.port());
         write!(out, "a=candidate:{} 1 udp {priority} {ip} {port} typ host\r\n", i + 1)?;
     }
+    for (i, address) in params.tcp_candidates.iter().enumerate() {
+        let (priority, ip, port) = (priority(TCP, i), address.ip(), address.port());
+        let foundation = udp + i + 1;
+        write!(
+            out,
+            "a=candidate:{foundation} 1 tcp {priority} {ip} {port} typ host tcptype passive\r\n"
+        )?;
+    }
     out.write_str("a=end-of-candidates\r\n")
+}
+
+/// Type preferences of host candidates (RFC 8445 section 5.1.2.2): by TCP only where UDP does not
+/// work, below what it is for anything over UDP but a relay (RFC 6544 section 4.2).
+const UDP: u32 = 126;
+const TCP: u32 = 90;
+
+/// RFC 8445 section 5.1.2.1: earlier addresses first, component 1.
+fn priority(kind: u32, index: usize) -> u32 {
+    let local_preference = 65_535u32.saturating_sub(index as u32);
+    kind << 24 | local_preference << 8 | 255
 }
 
 fn write_formats(out: &mut String, negotiated: &Negotiated) -> fmt::Result {

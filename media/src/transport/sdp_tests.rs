@@ -34,12 +34,14 @@ fn answer(offer: &Offer, media: &[AnswerMedia]) -> String {
     let ice = IceCredentials::from_random(&[7; 24]);
     let fingerprint = Fingerprint { algorithm: "sha-256", digest: (0..32).collect() };
     let candidates = ["192.0.2.1:8443".parse().unwrap(), "[2001:db8::1]:8443".parse().unwrap()];
+    let tcp_candidates = ["192.0.2.1:443".parse().unwrap()];
     let params = AnswerParams {
         session_id: 42,
         version: 1,
         ice: &ice,
         fingerprint: &fingerprint,
         candidates: &candidates,
+        tcp_candidates: &tcp_candidates,
         setup: Setup::Passive,
     };
     build_answer(offer, &params, media)
@@ -126,7 +128,7 @@ fn chromium_answer() {
     let text = answer(&offer, &accept_all(&offer));
     assert!(text.contains("\r\na=ice-lite\r\n"));
     assert!(text.contains("\r\na=group:BUNDLE 0 1 2 3 4\r\n"));
-    assert_eq!(text.matches("a=candidate:").count(), 2, "in the tagged section only");
+    assert_eq!(text.matches("a=candidate:").count(), 3, "in the tagged section only");
     let mids: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("a=mid:")).collect();
     assert_eq!(mids, ["0", "1", "2", "3", "4", "5"], "order is kept");
 
@@ -136,6 +138,7 @@ fn chromium_answer() {
         "c=IN IP4 192.0.2.1",
         "a=candidate:1 1 udp 2130706431 192.0.2.1 8443 typ host",
         "a=candidate:2 1 udp 2130706175 2001:db8::1 8443 typ host",
+        "a=candidate:3 1 tcp 1526726655 192.0.2.1 443 typ host tcptype passive",
         "a=setup:passive",
         "a=rtcp-mux",
         "a=sendrecv",

@@ -158,7 +158,13 @@ impl World {
         str0m::crypto::from_feature_flags().install_process_default();
         let identity = Arc::new(DtlsIdentity::generate().unwrap());
         let advertised = vec![SocketAddr::from(SHARD)];
-        let config = ShardConfig { identity, advertised, limits: Limits::default() };
+        let config = ShardConfig {
+            identity,
+            index: 0,
+            advertised,
+            advertised_tcp: Vec::new(),
+            limits: Limits::default(),
+        };
         let mut shard = Shard::new(config, Box::new(Counting(42)));
         shard.open_room(ROOM);
         let start = origin();

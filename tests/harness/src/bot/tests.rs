@@ -54,6 +54,7 @@ fn take_seat(seats: &Seats, identity: &Arc<DtlsIdentity>, at: SocketAddr, sdp: &
             ice: peer.local_credentials(),
             fingerprint: identity.fingerprint(),
             candidates: &[at],
+            tcp_candidates: &[],
             setup: peer.setup(),
         },
         &media,
