@@ -13,11 +13,17 @@ const MAX_STATUSES: u64 = 400;
 /// Time from the first unreported packet to its feedback.
 pub const INTERVAL: Duration = Duration::from_millis(80);
 
+/// A packet this far behind the highest is reported although its loss has been: it was overtaken.
+const LATE: u64 = 512;
+
 /// Arrival times of one publisher's packets, by transport-wide sequence number.
 pub struct Recorder {
     base: Instant,
-    /// Arrival in units of 250 µs since `base`, 0 = not received.
-    arrivals: Box<[u64; WINDOW]>,
+    /// Arrival in units of 250 µs since `base`, 0 = not received. Made with the first packet: who
+    /// only receives costs nothing.
+    arrivals: Box<[u32]>,
+    /// The first number ever; nothing is said of those before.
+    first: u64,
     /// First number not yet reported and highest received; equal numbers mean nothing is due.
     next: u64,
     highest: u64,
@@ -34,7 +40,8 @@ impl Recorder {
     pub fn new(now: Instant) -> Recorder {
         Recorder {
             base: now,
-            arrivals: Box::new([0; WINDOW]),
+            arrivals: Box::default(),
+            first: 0,
             next: 0,
             highest: 0,
             fresh: false,
@@ -50,6 +57,8 @@ impl Recorder {
         self.media_ssrc = ssrc;
         let number = if self.next == 0 {
             let first = FIRST_TURN + u64::from(sequence);
+            self.arrivals = vec![0; WINDOW].into();
+            self.first = first;
             self.next = first;
             self.highest = first;
             first
@@ -57,8 +66,12 @@ impl Recorder {
             extend16(self.highest, sequence)
         };
         if number < self.next {
-            // Reported as lost already, or very late: saying it again helps no estimator.
-            return;
+            // Reported as lost already. The next feedback begins there, so that the sender learns
+            // that it was only overtaken; what it says twice of others is ignored.
+            if number + LATE <= self.highest || number < self.first || self.at(number) != 0 {
+                return;
+            }
+            self.next = number;
         }
         if number > self.highest {
             let from = (self.highest + 1).max(number.saturating_sub(WINDOW as u64 - 1));
@@ -76,8 +89,12 @@ impl Recorder {
     }
 
     /// Units of 250 µs, never 0 (which means "not received").
-    fn ticks(&self, now: Instant) -> u64 {
-        (now.saturating_duration_since(self.base).as_micros() / 250) as u64 + 256
+    fn ticks(&self, now: Instant) -> u32 {
+        (now.saturating_duration_since(self.base).as_micros() / 250) as u32 + 256
+    }
+
+    fn at(&self, number: u64) -> u32 {
+        self.arrivals[number as usize % WINDOW]
     }
 
     /// When the next feedback is due.
@@ -100,9 +117,8 @@ impl Recorder {
         // Leading losses of the window carry no time to start from: begin at a received packet
         // but name the numbers before it, so that they count as lost.
         let limit = (self.highest + 1).min(self.next + MAX_STATUSES);
-        let Some(first) = (self.next..limit)
-            .map(|number| self.arrivals[number as usize % WINDOW])
-            .find(|ticks| *ticks != 0)
+        let Some(first) =
+            (self.next..limit).map(|number| self.at(number)).find(|ticks| *ticks != 0)
         else {
             self.next = limit;
             return;
@@ -114,9 +130,9 @@ impl Recorder {
         let mut deltas = [0i16; MAX_STATUSES as usize];
         let mut received = 0;
         while end < limit {
-            let ticks = self.arrivals[end as usize % WINDOW];
+            let ticks = self.at(end);
             if ticks != 0 {
-                let Ok(delta) = i16::try_from(ticks as i64 - last as i64) else { break };
+                let Ok(delta) = i16::try_from(i64::from(ticks) - i64::from(last)) else { break };
                 last = ticks;
                 deltas[received] = delta;
                 received += 1;
@@ -131,7 +147,7 @@ impl Recorder {
         out.extend_from_slice(&self.media_ssrc.to_be_bytes());
         out.extend_from_slice(&(self.next as u16).to_be_bytes());
         out.extend_from_slice(&(count as u16).to_be_bytes());
-        out.extend_from_slice(&(reference as u32).to_be_bytes()[1..]);
+        out.extend_from_slice(&reference.to_be_bytes()[1..]);
         out.push(self.feedback_count);
         self.feedback_count = self.feedback_count.wrapping_add(1);
         // Status vectors of seven two-bit symbols.
@@ -221,6 +237,30 @@ mod tests {
             prop_assert!(kept == 0 || seq.wrapping_sub(start) as usize > WINDOW);
             prop_assert!(recorder.due().is_none());
         }
+    }
+
+    #[test]
+    fn who_was_overtaken_is_reported_after_its_loss() {
+        let base = origin();
+        let mut recorder = Recorder::new(base);
+        let at = |ms: u64| base + Duration::from_millis(ms);
+        for (ms, seq) in [(0, 65_534), (10, 65_535), (20, 1), (30, 2)] {
+            recorder.record(at(ms), seq, 7);
+        }
+        let mut out = Vec::new();
+        recorder.write(at(80), 1, &mut out);
+        let lost: Vec<u16> =
+            read(&out).iter().filter(|(_, at)| at.is_none()).map(|(seq, _)| *seq).collect();
+        assert_eq!(lost, [0]);
+        recorder.record(at(90), 0, 7);
+        recorder.record(at(95), 65_535, 7);
+        recorder.record(at(100), 3, 7);
+        out.clear();
+        recorder.write(at(170), 1, &mut out);
+        let told = read(&out);
+        assert_eq!(told.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(told[0].1, Some(90 * 4 + 256));
+        assert_eq!(told[1].1, Some(20 * 4 + 256), "as before");
     }
 
     fn origin() -> Instant {
