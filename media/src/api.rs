@@ -16,6 +16,15 @@ pub struct PeerId(pub u128);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OwnerId(pub u128);
 
+/// With more microphones than this a room is large: only the loudest [`VOICES`] are forwarded.
+pub const LARGE_ROOM: usize = 20;
+pub const VOICES: usize = 5;
+
+/// Audio slots that somebody can use in a room of so many other microphones and other sounds.
+pub fn audio_slots(microphones: usize, other: usize) -> usize {
+    other + if microphones > LARGE_ROOM { VOICES } else { microphones }
+}
+
 /// One published track, unique in the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrackId(pub u64);

@@ -88,6 +88,8 @@ counters! {
         red_recovered,
         plis_in,
         plis_out,
+        /// Key frame requests of one viewer beyond one a second.
+        plis_refused,
     }
     drops {
         /// Not STUN, DTLS, RTP or RTCP.
@@ -116,6 +118,8 @@ counters! {
         Disabled: drop_disabled = Ingress "source_off",
         /// Nobody has a slot for this track (it may still be captured).
         Unwatched: drop_unwatched = Ingress "no_subscriber",
+        /// A microphone that a large room does not hear now (it is captured all the same).
+        Unchosen: drop_unchosen = Ingress "voice_not_chosen",
         /// The subscriber has no address or no keys yet, or has just gone.
         SubscriberNotReady: drop_subscriber_not_ready = Egress "subscriber_not_ready",
         /// A layer that this subscriber is not shown.
@@ -132,6 +136,8 @@ counters! {
         NackFlood: drop_nack_flood = Resend "nack_flood",
         /// Asked for again within a round trip, or never sent under this number.
         ResendPaused: drop_resend_paused = Resend "asked_too_soon",
+        /// Beyond the share of its bit rate that a receiver may ask for again.
+        ResendRefused: drop_resend_refused = Resend "share_used_up",
         /// Its track has ended, is switched off, or began anew.
         ResendNoTrack: drop_resend_no_track = Resend "track_ended",
         /// No longer in the cache.

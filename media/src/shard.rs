@@ -13,14 +13,14 @@ use std::time::Instant;
 use slotmap::SlotMap;
 
 use crate::api::{
-    Event, GoneReason, OfferAnswer, OfferError, OfferRequest, PeerId, Programme, RoomId, Source,
-    TrackView,
+    Event, GoneReason, LARGE_ROOM, OfferAnswer, OfferError, OfferRequest, PeerId, Programme,
+    RoomId, Source, TrackView, VOICES,
 };
 pub use crate::counters::{Counters, DropReason, Stage};
 use crate::sfu::peer::{Peer, PeerKey};
 use crate::sfu::room::{Room, RoomKey};
 use crate::sfu::track::{Track, TrackKey};
-use crate::sfu::{Mark, Work};
+use crate::sfu::{Entry, Mark, Work};
 use crate::transport::{DtlsIdentity, Remote};
 
 /// One received datagram; decrypted in place.
@@ -80,11 +80,21 @@ pub struct Limits {
     pub peers_per_room: usize,
     /// Receive m-lines of one peer that are used, per kind.
     pub slots: u32,
+    /// With more microphones than this only the loudest are forwarded, and so many of them.
+    pub large_room: usize,
+    pub voices: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { rooms: 1_000, peers: 5_000, peers_per_room: 1_000, slots: 64 }
+        Limits {
+            rooms: 1_000,
+            peers: 5_000,
+            peers_per_room: 1_000,
+            slots: 64,
+            large_room: LARGE_ROOM,
+            voices: VOICES,
+        }
     }
 }
 
@@ -129,6 +139,8 @@ pub struct Shard {
     pub(crate) scratch: Vec<u8>,
     pub(crate) rtcp: Vec<u8>,
     pub(crate) nacks: Vec<u64>,
+    /// Voices that came in during this batch.
+    pub(crate) entries: Vec<Entry>,
 }
 
 impl Shard {
@@ -161,6 +173,7 @@ impl Shard {
             scratch: Vec::with_capacity(2048),
             rtcp: Vec::with_capacity(2048),
             nacks: Vec::with_capacity(256),
+            entries: Vec::new(),
         }
     }
 
@@ -235,6 +248,16 @@ impl Shard {
         self.now = Some(now);
         if let Some(key) = self.room_ids.get(&room).copied() {
             self.switch_programme(now, key, programme);
+        }
+    }
+
+    /// Who goes before others when a large room chooses its voices: the chair. Who shares a screen
+    /// does by itself.
+    pub fn set_priority(&mut self, now: Instant, room: RoomId, peer: PeerId, on: bool) {
+        if let Some(key) = self.peer_in(room, peer) {
+            self.now = Some(now);
+            self.prefer(now, key, on);
+            self.tell_changed_maps();
         }
     }
 

@@ -65,13 +65,16 @@ impl Participants {
     /// does the shard know the device and can tell it of later tracks.
     pub fn slots_for(&self, person: PersonId) -> (u32, u32) {
         let others = self.endpoints.values().filter(|endpoint| endpoint.person != person);
-        let (audio, video) = others.flat_map(|endpoint| &endpoint.published).fold(
-            (0, 0),
-            |(audio, video), source| match source {
-                Source::Microphone | Source::ScreenAudio => (audio + 1, video),
-                Source::Camera | Source::Screen => (audio, video + 1),
-            },
-        );
+        let (mut microphones, mut sounds, mut video) = (0, 0, 0);
+        for source in others.flat_map(|endpoint| &endpoint.published) {
+            match source {
+                Source::Microphone => microphones += 1,
+                Source::ScreenAudio => sounds += 1,
+                Source::Camera | Source::Screen => video += 1,
+            }
+        }
+        // A large room is heard through a few slots, whoever speaks.
+        let audio = media::api::audio_slots(microphones, sounds) as u32;
         (audio.max(1), video)
     }
 

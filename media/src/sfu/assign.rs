@@ -1,6 +1,6 @@
 //! Which track each receive slot shows.
 //!
-//! Audio: every voice. Video: shared screens first, then cameras in the order of joining. A slot
+//! Audio: every voice that the room hears (`voices`). Video: shared screens first, then cameras in the order of joining. A slot
 //! keeps its track as long as it can, so that nobody's picture moves without need; only a screen
 //! takes the slot of a camera when none is free.
 
@@ -22,16 +22,21 @@ impl Shard {
                 self.release(peer, usize::from(slot));
             }
         }
-        let audio = self.candidates(room, true);
+        self.choose_voices(now, room);
+        let sounds = self.candidates(room, true);
+        // A player is given whom it asks for; a member, whom the room hears.
+        let audio: Vec<TrackKey> =
+            sounds.iter().copied().filter(|key| !self.is_unheard(room, *key)).collect();
         let video = self.candidates(room, false);
         for key in members {
             if self.peers.get(key).is_some_and(|peer| peer.watch != Watch::Everyone) {
-                self.choose(room, key, &audio, true);
+                self.choose(room, key, &sounds, true);
                 self.choose(room, key, &video, false);
                 continue;
             }
             let heard = self.fill(key, &audio, true);
             let seen = self.fill(key, &video, false);
+            let heard = self.usable_voices(room, heard);
             self.tell_wanted_slots(room, key, heard, seen);
         }
         self.now = Some(now);
@@ -59,9 +64,9 @@ impl Shard {
     }
 
     /// Started tracks of a room, most important first.
-    fn candidates(&self, room: RoomKey, audio: bool) -> Vec<TrackKey> {
-        let superseded = self.superseded(room);
-        let Some(room) = self.rooms.get(room) else { return Vec::new() };
+    fn candidates(&self, room_key: RoomKey, audio: bool) -> Vec<TrackKey> {
+        let superseded = self.superseded(room_key);
+        let Some(room) = self.rooms.get(room_key) else { return Vec::new() };
         let mut all: Vec<(bool, usize, TrackKey)> = room
             .tracks
             .iter()

@@ -19,7 +19,7 @@ impl Shard {
         if self.room_ids.contains_key(&id) || self.rooms.len() >= self.config.limits.rooms {
             return;
         }
-        let key = self.rooms.insert(Room::new(id));
+        let key = self.rooms.insert(Room::new(id, self.config.limits.voices));
         self.room_ids.insert(id, key);
     }
 
@@ -76,10 +76,11 @@ impl Shard {
     /// away and assigns again.
     pub(crate) fn end_track(&mut self, now: Instant, key: TrackKey) {
         self.now = Some(now);
-        let subscribers = match self.tracks.get_mut(key) {
-            Some(track) => std::mem::take(&mut track.subscribers),
+        let (room, subscribers) = match self.tracks.get_mut(key) {
+            Some(track) => (track.room, std::mem::take(&mut track.subscribers)),
             None => return,
         };
+        self.fell_silent(room, key, true);
         for (peer, slot) in subscribers {
             self.release(peer, usize::from(slot));
         }
@@ -118,7 +119,7 @@ impl Shard {
             track.enabled = on;
             track.captured = None;
             // Nobody waits for pictures of a source that is off.
-            track.layers.iter_mut().for_each(|layer| layer.keyframe.arrived());
+            track.layers.iter_mut().for_each(|layer| layer.keyframe.cancel());
             // What was left out leaves no gap: all begin anew with the next key frame.
             for (peer, slot) in &track.subscribers {
                 let slot =
@@ -128,8 +129,11 @@ impl Shard {
                     slot.totals.begin_again();
                 }
             }
+            let room = track.room;
             if on {
                 self.want_key_frame(key);
+            } else if source == Source::Microphone {
+                self.fell_silent(room, key, false);
             }
             self.update_capture(key);
         }

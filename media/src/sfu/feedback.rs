@@ -60,7 +60,7 @@ impl Shard {
             }
             Item::Pli { media_ssrc } | Item::Fir { media_ssrc } => {
                 self.counters.plis_in += 1;
-                self.on_picture_loss(key, media_ssrc);
+                self.on_picture_loss(now, key, media_ssrc);
             }
             Item::Bye { .. } => {}
         });
@@ -86,12 +86,17 @@ impl Shard {
         }
     }
 
-    fn on_picture_loss(&mut self, key: PeerKey, ssrc: u32) {
+    fn on_picture_loss(&mut self, now: Instant, key: PeerKey, ssrc: u32) {
         let Some(index) = self.slot_of(key, ssrc) else { return };
-        let slot = self.peers.get_mut(key).and_then(|peer| peer.slots.get_mut(index));
-        let Some(slot) = slot else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        // Before its first report it may just as well be near.
+        let rtt = peer.rtt.unwrap_or_default();
+        let slot = &mut peer.slots[index];
         slot.totals.picture_lost();
         let Some(track_key) = slot.track else { return };
+        if !slot.repair.key_frame(now) {
+            return self.counters.plis_refused += 1;
+        }
         let Some(track) = self.tracks.get_mut(track_key).filter(|track| !track.is_audio()) else {
             return;
         };
@@ -103,7 +108,7 @@ impl Shard {
             .filter(|feed| slot.synced && feed.track == track_key)
             .map_or(track.best, |feed| feed.layer);
         if let Some(layer) = track.layers.get_mut(usize::from(seen)) {
-            layer.keyframe.want();
+            layer.keyframe.want_for(now, rtt);
         }
         let publisher = track.peer;
         self.touch(publisher);

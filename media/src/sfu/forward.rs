@@ -60,7 +60,7 @@ impl Shard {
 
 /// Forwards a group of packets of one track to one slot.
 #[expect(clippy::too_many_arguments, reason = "the parts of a shard that it may borrow at once")]
-fn to_subscriber(
+pub(super) fn to_subscriber(
     now: Instant,
     track: &mut Track,
     peer: &mut Peer,
@@ -135,6 +135,7 @@ fn to_subscriber(
         }
         slot.packets = slot.packets.wrapping_add(1);
         slot.octets = slot.octets.wrapping_add(payload.len() as u32);
+        slot.repair.sent(payload.len());
         let picture = work.vp8.picture_id.map(|id| id.value.wrapping_add(epoch.picture_offset));
         let tl0 = work.vp8.tl0_pic_idx.map(|(_, value)| value.wrapping_add(epoch.tl0_offset));
         slot.rewriter.note(now, timestamp, picture.map(|id| id & 0x7fff), tl0);
@@ -168,7 +169,8 @@ fn follow(now: Instant, track: &mut Track, slot: &mut Slot, feed: Feed, work: &W
         clock_rate: track.codec.clock_rate(),
         descriptor: &work.vp8,
     };
-    slot.rewriter.switch(now, feed, &start);
+    // What waited goes out as if it had been sent when it came.
+    slot.rewriter.switch(now.checked_sub(work.waited).unwrap_or(now), feed, &start);
     slot.synced = true;
     true
 }
@@ -289,6 +291,9 @@ impl Shard {
         };
         let slot = &mut slots[slot_index];
         let Some(types) = slot.types_for(track) else { return Err(DropReason::ResendUnfit) };
+        if !slot.repair.resend(payload.len()) {
+            return Err(DropReason::ResendRefused);
+        }
         let (media_type, payload) = match (role, types.red) {
             (super::peer::Role::Red, Some(red)) => (red, payload),
             (super::peer::Role::Red, None) => match red::Blocks::parse(payload) {

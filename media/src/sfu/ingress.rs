@@ -1,13 +1,13 @@
 //! From datagrams to accepted packets: whose they are, which track, repaired and in order.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::layer::Layer;
 use super::peer::{Binding, MAX_ADDRESSES, MAX_BINDINGS, Peer, PeerKey, Role};
 use super::receive::{Report, Via};
 use super::track::Track;
 use super::work::{Scan, Work, range};
-use crate::api::{Codec, Source, Tap};
+use crate::api::{Codec, Tap};
 use crate::rtp::packet::{self, Header};
 use crate::rtp::{keyframe, red, vp8};
 use crate::shard::{Datagram, Egress, Shard, TapSink};
@@ -54,6 +54,7 @@ impl Shard {
                 }
             }
         }
+        self.bring_in(now, egress);
         self.forward(now, &mut work, batch, egress);
         work.clear();
         self.work = work;
@@ -202,6 +203,7 @@ impl Shard {
             primary: (header.header_len, header.payload_end),
             vp8: vp8::Descriptor::default(),
             carried: scan.carried,
+            waited: Duration::ZERO,
             pad: false,
         };
         if !track.enabled {
@@ -231,7 +233,7 @@ impl Shard {
         }
         let layer = &mut track.layers[usize::from(binding.layer)];
         if item.key {
-            layer.keyframe.arrived();
+            layer.keyframe.arrived(now);
         }
         layer.cache.insert(now, seq, [plain, &[]]);
         let mut primary_type = header.payload_type;
@@ -246,7 +248,18 @@ impl Shard {
         }
         self.heard(now, &item);
         self.capture(&item, plain, primary_type, tap);
-        work.push(item);
+        if self.is_heard(&item) {
+            work.push(item);
+        }
+    }
+
+    /// False for a microphone that a large room does not hear now.
+    fn is_heard(&mut self, item: &Work) -> bool {
+        let Some(track) = self.tracks.get(item.track) else { return false };
+        let watched = track.chosen || !track.subscribers.is_empty();
+        let unheard = !watched && self.is_unheard(track.room, item.track);
+        self.counters.drop_unchosen += u64::from(unheard);
+        !unheard
     }
 
     /// Takes frames whose own packets were lost from the redundancy of a later one.
@@ -289,27 +302,18 @@ impl Shard {
                 recovered: true,
                 red: false,
                 primary: shift(block.range(), item.header.header_len),
+                // The extensions are those of another packet; and what is sent again, from the
+                // cache, must be what was sent (an SRTP index must not seal two contents).
+                carried: super::work::Carried::default(),
                 ..*item
             };
             let mut head = [0u8; packet::FIXED_HEADER];
             fixed_header(&mut head, &header);
             layer.cache.insert(now, seq, [&head, &packet[range(recovered.primary)]]);
             self.capture(&recovered, packet, block.payload_type, tap);
-            work.push(recovered);
-        }
-    }
-
-    /// Speaker detection by the audio level of microphones.
-    fn heard(&mut self, now: Instant, item: &Work) {
-        let Some(level) = item.carried.level else { return };
-        let Some(track) = self.tracks.get(item.track) else { return };
-        if track.source != Source::Microphone {
-            return;
-        }
-        let Some(room) = self.rooms.get_mut(track.room) else { return };
-        if room.speaker.heard(now, track.peer_id, level & 0x7f) {
-            let (room, peer) = (room.id, room.speaker.current());
-            self.events.push_back(crate::api::Event::Speaker { room, peer });
+            if self.is_heard(&recovered) {
+                work.push(recovered);
+            }
         }
     }
 

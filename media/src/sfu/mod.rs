@@ -15,15 +15,20 @@ mod offer;
 mod programme;
 mod stats;
 mod timers;
+mod voices;
 mod work;
 
 pub mod cache;
 pub mod keyframe;
 pub mod layer;
+pub mod loudest;
+pub mod nack;
 pub mod receive;
+pub mod repair;
 pub mod rewrite;
 mod selection;
 pub mod speaker;
+pub mod voice;
 
 pub(crate) mod peer;
 pub(crate) mod room;
@@ -32,4 +37,5 @@ pub(crate) mod track;
 
 pub(crate) use control::Mark;
 pub use track::MAX_LAYERS;
+pub(crate) use voices::Entry;
 pub(crate) use work::Work;

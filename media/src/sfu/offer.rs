@@ -72,7 +72,7 @@ impl Shard {
         request: &OfferRequest,
         offer: &Offer,
     ) -> Result<PeerKey, OfferError> {
-        let mut disabled = 0;
+        let (mut disabled, mut priority) = (0, false);
         let known = self.peer_ids.get(&request.peer).copied();
         let known = known.filter(|key| self.peers.get(*key).is_some_and(|p| p.room == room));
         if let Some(key) = known {
@@ -81,7 +81,8 @@ impl Shard {
             }
             // Another identity or an ended connection: a reloaded page is the same peer with a
             // new connection, and as muted as before.
-            disabled = self.peers.get(key).map_or(0, |peer| peer.disabled);
+            (disabled, priority) =
+                self.peers.get(key).map_or((0, false), |peer| (peer.disabled, peer.priority));
             self.drop_peer(now, key, None);
         }
         let crowded = self
@@ -94,6 +95,7 @@ impl Shard {
         let key = self.new_peer(now, room, request);
         if let Some(peer) = self.peers.get_mut(key) {
             peer.disabled = disabled;
+            peer.priority = priority;
         }
         if let Err(error) = self.set_remote(now, key, offer) {
             self.drop_peer(now, key, None);
@@ -121,6 +123,7 @@ impl Shard {
             cname: format!("{:016x}", number(8)),
             may_capture: request.may_capture,
             watch: request.watch,
+            priority: false,
             disabled: 0,
             sections: Vec::new(),
             bindings: Vec::new(),

@@ -1,21 +1,15 @@
-//! What has arrived of one publisher SSRC: duplicates, gaps to ask for again, reception figures.
+//! What has arrived of one publisher SSRC: duplicates, gaps, reception figures.
 
 use std::time::{Duration, Instant};
 
+use super::nack::{self, Nacks};
 use crate::rtp::rtcp_write::Block;
 use crate::rtp::seq::{FIRST_TURN, extend16};
 
 /// Packets back from the highest in which duplicates are recognised and repairs accepted.
 const WINDOW: u64 = 2048;
-/// Gaps asked for at a time; a larger hole is not repaired but ended by a key frame.
-const MAX_MISSING: usize = 256;
-/// A retransmission later than this is of no use to a live decoder.
-const GIVE_UP: Duration = Duration::from_secs(1);
-const MAX_TRIES: u8 = 10;
-/// Reordering on the way is given this long before a gap counts as loss.
-const PATIENCE: Duration = Duration::from_millis(10);
-const MIN_SPACING: Duration = Duration::from_millis(20);
-const MAX_SPACING: Duration = Duration::from_millis(400);
+/// Media time between two packets that is believed.
+const MAX_SPAN: Duration = Duration::from_secs(60);
 
 /// How a packet came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +18,6 @@ pub enum Via {
     Retransmission,
     /// From the redundancy of a later packet.
     Redundancy,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Missing {
-    seq: u64,
-    tries: u8,
-    next: Instant,
-    first: Instant,
 }
 
 /// A sender report as received.
@@ -44,14 +30,13 @@ pub struct Report {
 
 pub struct Receiver {
     clock_rate: u32,
-    nack: bool,
+    /// Absent where NACK was not negotiated.
+    nacks: Option<Nacks>,
     first: u64,
     highest: u64,
+    /// Timestamp of the highest.
+    timestamp: u32,
     seen: [u64; (WINDOW / 64) as usize],
-    missing: Vec<Missing>,
-    overflow: bool,
-    /// Smoothed time from a NACK to its retransmission.
-    repair_time: Duration,
     received: u64,
     prior_expected: u64,
     prior_received: u64,
@@ -63,16 +48,15 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub fn new(now: Instant, clock_rate: u32, nack: bool) -> Receiver {
+    /// `nack`: within which limits lost packets are asked for again.
+    pub fn new(now: Instant, clock_rate: u32, nack: Option<nack::Policy>) -> Receiver {
         Receiver {
             clock_rate,
-            nack,
+            nacks: nack.map(Nacks::new),
             first: 0,
             highest: 0,
+            timestamp: 0,
             seen: [0; (WINDOW / 64) as usize],
-            missing: Vec::with_capacity(MAX_MISSING),
-            overflow: false,
-            repair_time: Duration::from_millis(100),
             received: 0,
             prior_expected: 0,
             prior_received: 0,
@@ -112,6 +96,7 @@ impl Receiver {
             let number = FIRST_TURN + u64::from(seq);
             self.first = number;
             self.highest = number;
+            self.timestamp = timestamp;
             self.set(number, true);
             self.count(now, timestamp);
             return Some(number);
@@ -122,17 +107,21 @@ impl Receiver {
                 // A repair cannot lead: it would make gaps of what is only on its way.
                 return None;
             }
-            self.advance(now, number);
+            self.advance(now, number, timestamp);
         } else {
-            if number + WINDOW <= self.highest || self.bit(number) {
+            if number + WINDOW <= self.highest {
                 return None;
             }
-            if let Some(at) = self.missing.iter().position(|gap| gap.seq == number) {
-                let gap = self.missing.remove(at);
-                if via == Via::Retransmission && gap.tries == 1 {
-                    let took = now.saturating_duration_since(gap.next - self.spacing());
-                    self.repair_time = (self.repair_time * 7 + took.min(MAX_SPACING)) / 8;
+            let known = self.bit(number);
+            if let Some(nacks) = &mut self.nacks {
+                match (known, via) {
+                    (false, _) => nacks.filled(now, number, via),
+                    (true, Via::Retransmission) => nacks.needless(),
+                    (true, _) => {}
                 }
+            }
+            if known {
+                return None;
             }
         }
         self.set(number, true);
@@ -142,32 +131,33 @@ impl Receiver {
         Some(number)
     }
 
-    fn advance(&mut self, now: Instant, number: u64) {
-        let gap = number - self.highest - 1;
+    fn advance(&mut self, now: Instant, number: u64, timestamp: u32) {
         for seq in self.highest + 1..number.min(self.highest + 1 + WINDOW) {
             self.set(seq, false);
         }
-        if gap >= WINDOW {
+        if number - self.highest > WINDOW {
             self.seen = [0; (WINDOW / 64) as usize];
         }
-        if self.nack && gap > 0 {
-            if gap as usize > MAX_MISSING - self.missing.len() {
-                self.missing.clear();
-                self.overflow = true;
-            } else {
-                self.missing.extend((self.highest + 1..number).map(|seq| Missing {
-                    seq,
-                    tries: 0,
-                    next: now + PATIENCE,
-                    first: now,
-                }));
-            }
+        if let Some(nacks) = &mut self.nacks
+            && number > self.highest + 1
+        {
+            let ticks = timestamp.wrapping_sub(self.timestamp);
+            // A timestamp that goes back says nothing of the time between.
+            let ticks = if ticks < 1 << 31 { ticks } else { 0 };
+            let span = Duration::from_micros(
+                u64::from(ticks) * 1_000_000 / u64::from(self.clock_rate.max(1)),
+            );
+            nacks.jumped(now, self.highest + 1..number, span.min(MAX_SPAN));
         }
         self.highest = number;
+        self.timestamp = timestamp;
     }
 
     fn count(&mut self, now: Instant, timestamp: u32) {
         self.received += 1;
+        if let Some(nacks) = &mut self.nacks {
+            nacks.received();
+        }
         let elapsed = now.saturating_duration_since(self.base).as_micros();
         let arrival = (elapsed * u128::from(self.clock_rate) / 1_000_000) as u32;
         let transit = arrival.wrapping_sub(timestamp);
@@ -176,10 +166,6 @@ impl Receiver {
             self.jitter = (self.jitter + change).saturating_sub((self.jitter + 8) >> 4);
         }
         self.transit = Some(transit);
-    }
-
-    fn spacing(&self) -> Duration {
-        (self.repair_time * 5 / 4 + PATIENCE).clamp(MIN_SPACING, MAX_SPACING)
     }
 
     /// Interarrival jitter (RFC 3550 §6.4.1).
@@ -197,30 +183,14 @@ impl Receiver {
 
     /// When [`Receiver::poll_nacks`] is wanted.
     pub fn nack_due(&self) -> Option<Instant> {
-        self.missing.iter().map(|gap| gap.next).min()
+        self.nacks.as_ref()?.due()
     }
 
-    /// Appends, ascending, the numbers to ask for now. True: something is lost for good, and only
-    /// a key frame helps.
-    pub fn poll_nacks(&mut self, now: Instant, out: &mut Vec<u64>) -> bool {
-        let spacing = self.spacing();
-        let highest = self.highest;
-        let mut lost = std::mem::take(&mut self.overflow);
-        self.missing.retain_mut(|gap| {
-            if gap.next > now {
-                return true;
-            }
-            let old = now.saturating_duration_since(gap.first) >= GIVE_UP;
-            if gap.tries >= MAX_TRIES || old || gap.seq + WINDOW <= highest {
-                lost = true;
-                return false;
-            }
-            gap.tries += 1;
-            gap.next = now + spacing;
-            out.push(gap.seq);
-            true
-        });
-        lost
+    /// Appends, ascending, the numbers to ask for now; `rtt` is the publisher's round trip if it is
+    /// known. True: something is lost for good, and only a key frame helps.
+    pub fn poll_nacks(&mut self, now: Instant, rtt: Option<Duration>, out: &mut Vec<u64>) -> bool {
+        let oldest = (self.highest + 1).saturating_sub(WINDOW);
+        self.nacks.as_mut().is_some_and(|nacks| nacks.poll(now, oldest, rtt, out))
     }
 
     /// A report block for the time since the last one (RFC 3550 §A.3).
@@ -259,16 +229,16 @@ mod tests {
     #[test]
     fn a_gap_is_asked_for_a_bounded_number_of_times() {
         let t0 = crate::testing::origin();
-        let mut receiver = Receiver::new(t0, 90_000, true);
+        let mut receiver = Receiver::new(t0, 90_000, Some(nack::VIDEO));
         receiver.accept(t0, 10, 0, Via::Media);
         receiver.accept(t0, 12, 0, Via::Media);
         let mut asked = Vec::new();
-        assert!(!receiver.poll_nacks(t0, &mut asked) && asked.is_empty(), "patience first");
+        assert!(!receiver.poll_nacks(t0, None, &mut asked) && asked.is_empty(), "patience first");
         let mut lost = false;
         for at in 0..3_000 {
-            lost |= receiver.poll_nacks(t0 + ms(at), &mut asked);
+            lost |= receiver.poll_nacks(t0 + ms(at), None, &mut asked);
         }
-        assert!(lost && !asked.is_empty() && asked.len() <= usize::from(MAX_TRIES));
+        assert!(lost && !asked.is_empty() && asked.len() <= usize::from(nack::VIDEO.tries));
         assert!(asked.iter().all(|seq| *seq == FIRST_TURN + 11));
         assert_eq!(receiver.nack_due(), None);
     }
@@ -276,11 +246,11 @@ mod tests {
     #[test]
     fn a_repaired_packet_is_taken_once_and_not_asked_for_again() {
         let t0 = crate::testing::origin();
-        let mut receiver = Receiver::new(t0, 90_000, true);
+        let mut receiver = Receiver::new(t0, 90_000, Some(nack::VIDEO));
         receiver.accept(t0, 65_535, 0, Via::Media);
         receiver.accept(t0, 1, 0, Via::Media);
         let mut asked = Vec::new();
-        receiver.poll_nacks(t0 + ms(20), &mut asked);
+        receiver.poll_nacks(t0 + ms(20), None, &mut asked);
         assert_eq!(asked, [FIRST_TURN + 65_536]);
         assert_eq!(receiver.accept(t0, 0, 0, Via::Retransmission), Some(FIRST_TURN + 65_536));
         assert_eq!(receiver.accept(t0, 0, 0, Via::Retransmission), None);
@@ -291,7 +261,7 @@ mod tests {
     #[test]
     fn the_report_counts_what_did_not_come() {
         let t0 = crate::testing::origin();
-        let mut receiver = Receiver::new(t0, 90_000, false);
+        let mut receiver = Receiver::new(t0, 90_000, None);
         for seq in (0..100).filter(|seq| seq % 4 != 3) {
             receiver.accept(t0, seq, 0, Via::Media);
         }
@@ -306,7 +276,7 @@ mod tests {
             start: u16, order in proptest::collection::vec(-40i32..60, 1..400),
         ) {
             let t0 = crate::testing::origin();
-            let mut receiver = Receiver::new(t0, 90_000, true);
+            let mut receiver = Receiver::new(t0, 90_000, Some(nack::VIDEO));
             let mut at = i32::from(start);
             let mut accepted = std::collections::HashSet::new();
             for step in order {
@@ -317,7 +287,6 @@ mod tests {
                     prop_assert!(receiver.has(number));
                 }
             }
-            prop_assert!(receiver.missing.len() <= MAX_MISSING);
         }
     }
 }

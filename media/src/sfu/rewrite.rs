@@ -15,6 +15,9 @@ const STEPS: usize = 8;
 /// Epochs whose packets can be sent again.
 const EPOCHS: usize = 4;
 
+/// Times that one packet is sent again.
+const RESENDS: u8 = 10;
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Sent {
     /// Low 32 bits of the outgoing and incoming numbers; outgoing 0 means empty.
@@ -23,6 +26,8 @@ struct Sent {
     /// Milliseconds since the slot began.
     at: u32,
     epoch: u16,
+    /// Times it was sent again.
+    again: u8,
 }
 
 /// From which source, and by which offsets, an epoch was made.
@@ -157,7 +162,7 @@ impl<S: Copy + PartialEq> Rewriter<S> {
             return None;
         }
         let at = now.saturating_duration_since(self.base).as_millis() as u32;
-        *entry = Sent { out: out as u32, input: input as u32, at, epoch: self.epoch };
+        *entry = Sent { out: out as u32, input: input as u32, at, epoch: self.epoch, again: 0 };
         self.highest_in = self.highest_in.max(input);
         self.last_out = self.last_out.max(out);
         Some(out)
@@ -198,7 +203,7 @@ impl<S: Copy + PartialEq> Rewriter<S> {
             return None;
         }
         let at = now.saturating_duration_since(self.base).as_millis() as u32;
-        if at.wrapping_sub(entry.at) < pause.as_millis() as u32 {
+        if entry.again >= RESENDS || at.wrapping_sub(entry.at) < pause.as_millis() as u32 {
             return None;
         }
         if self.epoch.wrapping_sub(entry.epoch) >= EPOCHS as u16 {
@@ -206,6 +211,7 @@ impl<S: Copy + PartialEq> Rewriter<S> {
         }
         let epoch = self.epochs[usize::from(entry.epoch) % EPOCHS]?;
         entry.at = at;
+        entry.again += 1;
         Some((entry.input, epoch))
     }
 

@@ -2,6 +2,7 @@
 
 use slotmap::new_key_type;
 
+use super::loudest::Selection;
 use super::peer::PeerKey;
 use super::speaker::Speaker;
 use super::track::TrackKey;
@@ -15,12 +16,18 @@ pub struct Room {
     pub peers: Vec<PeerKey>,
     pub tracks: Vec<TrackKey>,
     pub capture: bool,
+    /// By the voices that are heard.
     pub speaker: Speaker<PeerId>,
     pub programme: Programme,
+    pub speaker_track: Option<TrackKey>,
+    /// More microphones than everybody is sent: only the chosen are forwarded.
+    pub large: bool,
+    pub selection: Selection<TrackKey>,
 }
 
 impl Room {
-    pub fn new(id: RoomId) -> Room {
+    /// `voices`: how many are heard when it is large.
+    pub fn new(id: RoomId, voices: usize) -> Room {
         Room {
             id,
             peers: Vec::new(),
@@ -28,6 +35,9 @@ impl Room {
             capture: false,
             speaker: Speaker::default(),
             programme: Programme::default(),
+            speaker_track: None,
+            large: false,
+            selection: Selection::new(voices),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::layer::{Layer, View};
+use super::repair::Repair;
 use super::rewrite::Rewriter;
 use super::stats::SlotTotals;
 use super::track::{Feed, Track, TrackKey};
@@ -12,7 +13,8 @@ use crate::transport::{Negotiated, RtcpFeedback, RtpCodec};
 
 /// Sent packets remembered per slot: 1.5 s of 2.5 Mbit/s.
 const VIDEO_HISTORY: usize = 512;
-const AUDIO_HISTORY: usize = 128;
+/// More than a second of audio.
+const AUDIO_HISTORY: usize = 64;
 
 /// Sender reports remembered: as many seconds of round trip can be measured.
 const REPORTS: usize = 4;
@@ -42,6 +44,7 @@ pub struct Slot {
     pub synced: bool,
     pub rewriter: Rewriter<Feed>,
     pub rtx_seq: u64,
+    pub repair: Repair,
     pub packets: u32,
     pub octets: u32,
     /// Middle bits of the NTP time of our last sender reports, and when they went out. More than
@@ -84,6 +87,7 @@ impl Slot {
             synced: false,
             rewriter: Rewriter::new(now, seed.sequence, seed.timestamp, history),
             rtx_seq: u64::from(seed.rtx_sequence & 0x7fff),
+            repair: Repair::new(now, audio),
             packets: 0,
             octets: 0,
             reports: [None; REPORTS],

@@ -162,6 +162,7 @@ impl Shard {
         egress: &mut Egress,
     ) {
         let mut nacks = std::mem::take(&mut self.nacks);
+        let rtt = self.peers.get(key).and_then(|peer| peer.rtt);
         let mut section = 0;
         while let Some(track) =
             self.peers.get(key).and_then(|peer| peer.sections.get(section)).map(|s| s.track)
@@ -171,7 +172,7 @@ impl Shard {
             let (audio, watched) = (track.is_audio(), track.is_watched());
             for layer in track.layers.iter_mut().filter(|layer| layer.ssrc != 0) {
                 nacks.clear();
-                let lost = layer.receiver.poll_nacks(now, &mut nacks);
+                let lost = layer.receiver.poll_nacks(now, rtt, &mut nacks);
                 if !nacks.is_empty() {
                     write::nack(out, sender, layer.ssrc, &nacks);
                     self.counters.nacks_out += nacks.len() as u64;

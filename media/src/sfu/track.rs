@@ -7,9 +7,11 @@ use slotmap::new_key_type;
 use super::cache::{self, PacketCache};
 use super::keyframe::KeyframeRequest;
 use super::layer::{MAX_SPATIAL, Measured};
+use super::nack;
 use super::peer::PeerKey;
 use super::receive::Receiver;
 use super::room::RoomKey;
+use super::voice::Voice;
 use crate::api::{Codec, OwnerId, PeerId, Source, TrackId};
 use crate::shard::Class;
 
@@ -59,12 +61,13 @@ pub struct LayerTotals {
 impl Layer {
     fn new(now: Instant, rid: String, audio: bool, nack: bool) -> Layer {
         let clock_rate = if audio { 48_000 } else { 90_000 };
+        let policy = if audio { nack::AUDIO } else { nack::VIDEO };
         Layer {
             rid,
             ssrc: 0,
             generation: 0,
-            receiver: Receiver::new(now, clock_rate, nack),
-            cache: PacketCache::new(if audio { cache::AUDIO } else { cache::VIDEO }),
+            receiver: Receiver::new(now, clock_rate, nack.then_some(policy)),
+            cache: PacketCache::new(now, if audio { &cache::AUDIO } else { &cache::VIDEO }),
             last_packet: None,
             keyframe: KeyframeRequest::default(),
             totals: LayerTotals::default(),
@@ -85,6 +88,9 @@ pub struct Track {
     pub fmtp: String,
     pub started: bool,
     pub enabled: bool,
+    /// Levels of a microphone, and whether a large room hears it.
+    pub voice: Voice,
+    pub chosen: bool,
     pub capturing: bool,
     pub captured: Option<Feed>,
     nack: bool,
@@ -144,6 +150,8 @@ impl Track {
             fmtp: String::new(),
             started: false,
             enabled: true,
+            voice: Voice::default(),
+            chosen: false,
             capturing: false,
             captured: None,
             nack: publication.nack,

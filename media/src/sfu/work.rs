@@ -1,6 +1,7 @@
 //! An accepted packet on its way from ingress to its subscribers.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::track::TrackKey;
 use crate::rtp::ext::{ExtKind, elements};
@@ -82,6 +83,8 @@ pub struct Work {
     pub primary: Span,
     pub vp8: vp8::Descriptor,
     pub carried: Carried,
+    /// How long ago it came: not zero for what a voice said before it was chosen.
+    pub waited: Duration,
     /// One byte of RTP padding makes this packet as long as the others of its frame.
     pub pad: bool,
 }
