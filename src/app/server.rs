@@ -1,5 +1,6 @@
 //! Starting and ending a whole server; the command line and the tests do it by the same function.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 const ROOMS: Duration = Duration::from_secs(35);
 /// The last writes of the journal.
 const WRITER: Duration = Duration::from_secs(10);
+/// Addresses written into answers; a machine with many more (containers) would make them long.
+const MAX_ADVERTISED: usize = 16;
 /// Expired sign-ins are swept so often.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -65,7 +68,7 @@ impl Server {
             tcp.local_addr().map_err(|source| StartError::Port { port: config.port, source })?;
         let store = connect(&config).await?;
         let (appender, writer) = JournalAppender::spawn(store.clone(), installation.clone());
-        let media = Media::start(media_config(&config))?;
+        let media = Media::start(media_config(&config, address))?;
         let ports = Ports::of_server(media.clone(), store.clone(), appender.clone(), &config.data);
         let finisher = Finisher::new(store.clone(), appender.clone());
         let app = App::new(config, clock.clone(), store, appender, installation, ports).await?;
@@ -73,7 +76,7 @@ impl Server {
         let ws = Ws::new(app.join_tokens.clone(), door, app.rooms.clone(), clock);
         let lines = ws.lines.clone();
         let (stop, stopping) = watch::channel(false);
-        let listener = PortListener::new(tcp, tls);
+        let listener = PortListener::new(tcp, tls, media.clone(), app.config.port_times);
         let http = tokio::spawn(serve(
             listener,
             routes::router(app.clone(), ws),
@@ -131,7 +134,7 @@ async fn sweep(app: Arc<App>) {
 pub fn certificate_names(config: &Config) -> (Vec<String>, Vec<IpAddr>) {
     let names = std::iter::once("localhost".to_owned()).chain(machine_name()).collect();
     let mut addresses = interface_addresses();
-    addresses.extend(config.public_ip);
+    addresses.extend(&config.public_ips);
     addresses.extend(config.listen.filter(|address| !address.is_unspecified()));
     addresses.sort_unstable();
     addresses.dedup();
@@ -139,7 +142,7 @@ pub fn certificate_names(config: &Config) -> (Vec<String>, Vec<IpAddr>) {
 }
 
 /// One shard a core, up to four; the UDP port of each is the TCP port plus its index.
-fn media_config(config: &Config) -> MediaConfig {
+fn media_config(config: &Config, tcp: SocketAddr) -> MediaConfig {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = u16::try_from(cores.clamp(1, 4)).unwrap_or(1);
     let listen = config.listen.unwrap_or_else(any_address);
@@ -153,7 +156,12 @@ fn media_config(config: &Config) -> MediaConfig {
             .filter(|address| *address != IpAddr::from(Ipv6Addr::LOCALHOST))
             .collect(),
     };
-    MediaConfig::new(udp, config.public_ip.into_iter().chain(advertised).collect())
+    let mut told = config.public_ips.clone();
+    told.extend(advertised);
+    let mut seen = HashSet::new();
+    told.retain(|address| seen.insert(*address));
+    told.truncate(MAX_ADVERTISED);
+    MediaConfig { tcp_port: Some(tcp.port()), ..MediaConfig::new(udp, told) }
 }
 
 /// `[::]` takes IPv4 too; some machines have no IPv6 at all.

@@ -80,9 +80,9 @@ pub struct Listening {
     /// 监听地址；不写则监听本机所有地址
     #[arg(long, value_name = "IP")]
     listen: Option<IpAddr>,
-    /// 告知浏览器的公网地址（服务器在 NAT 之后时）
+    /// 告知浏览器的公网地址（服务器在 NAT 之后时）；可写多次，IPv4、IPv6 均可
     #[arg(long, value_name = "IP")]
-    public_ip: Option<IpAddr>,
+    public_ip: Vec<IpAddr>,
 }
 
 impl Place {

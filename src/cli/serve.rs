@@ -27,7 +27,7 @@ pub fn run(verb: Serve) -> Result<(), Failure> {
     let mut config = verb.place.config();
     config.port = verb.listening.port;
     config.listen = verb.listening.listen;
-    config.public_ip = verb.listening.public_ip;
+    config.public_ips = verb.listening.public_ip;
     config.open_browser = !verb.no_open;
     log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread()

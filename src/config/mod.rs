@@ -10,6 +10,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::http::listener::PortTimes;
+
 /// Default TCP port, and first UDP port.
 pub const DEFAULT_PORT: u16 = 8443;
 
@@ -25,14 +27,17 @@ pub struct Config {
     pub port: u16,
     /// Address listened on; `None` is every address of the machine, IPv4 and IPv6.
     pub listen: Option<IpAddr>,
-    /// Address told to browsers for media when the machine is behind NAT.
-    pub public_ip: Option<IpAddr>,
+    /// Addresses told to browsers for media when the machine is behind NAT, the preferred first;
+    /// those of its interfaces are told after them.
+    pub public_ips: Vec<IpAddr>,
     /// PostgreSQL; SQLite in the data folder otherwise.
     pub database_url: Option<String>,
     /// PostgreSQL role that may change the schema; `database_url` otherwise.
     pub migration_url: Option<String>,
     /// The head of an HTTP request has so long to arrive.
     pub head_timeout: Duration,
+    /// Deadlines of connections that have not yet shown what they are.
+    pub port_times: PortTimes,
     /// Program that renders recordings as its verb `worker`; `None` is this program itself.
     pub worker: Option<PathBuf>,
     /// Open the start page in the machine's browser once ready.
@@ -45,10 +50,11 @@ impl Config {
             data,
             port: DEFAULT_PORT,
             listen: None,
-            public_ip: None,
+            public_ips: Vec::new(),
             database_url: None,
             migration_url: None,
             head_timeout: HEAD_TIMEOUT,
+            port_times: PortTimes::default(),
             worker: None,
             open_browser: false,
         }

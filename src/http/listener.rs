@@ -1,28 +1,60 @@
-//! One TCP port: the first byte says whether a connection speaks TLS.
+//! One TCP port for everything: HTTPS and websockets, ICE-TCP, TURN over TLS and over TCP.
 //!
-//! 0x16 (a TLS handshake record, RFC 8446 §5.1) goes to rustls. Anything else is plain HTTP, which
-//! is served to this machine alone; others get a redirect to `https:`. Looking at the first byte
-//! and the handshake happen beside the accept loop, in a bounded number, each with a time limit,
-//! so that a client that says nothing holds up nobody.
+//! First bytes tell them apart ([`super::first_bytes`]), once on the connection and, under TLS,
+//! once more inside it. Plain HTTP is served to this machine alone; others get a redirect to
+//! `https:`. All this happens beside the accept loop, in a bounded number, each with a time limit,
+//! so that a client that says nothing holds up nobody:
+//!
+//! | a connection that | has |
+//! |---|---|
+//! | has not said its first bytes | 10 s |
+//! | is in its TLS handshake | 10 s |
+//! | has made TLS and not said what it is for | 20 s (browsers open spare ones) |
+//! | sends the head of a request | [`super::serve`]'s limit |
+//! | speaks ICE-TCP and is not authenticated | 10 s in all |
+//! | speaks TURN | the limits of the TURN server |
+//! | is open and says nothing | 75 s (HTTP), 60 s (ICE-TCP) |
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use media_io::{IceTcpTimes, Media};
 use rustls::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::door::{Door, DoorLimits, Place, UnknownPlace};
+use super::first_bytes::Spoken;
+use super::prefixed::listen;
 use super::redirect::redirect_to_https;
 use super::stream::Stream;
 
-/// From accept to the end of the TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection has that has not yet shown what it is.
+#[derive(Debug, Clone, Copy)]
+pub struct PortTimes {
+    /// From accept to its first bytes, and from those to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From the end of the handshake to the first bytes inside.
+    pub first_bytes: Duration,
+    pub ice_tcp: IceTcpTimes,
+}
+
+impl Default for PortTimes {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            first_bytes: Duration::from_secs(20),
+            ice_tcp: IceTcpTimes::default(),
+        }
+    }
+}
+
 /// Handshakes at once; a connection beyond that is closed at once.
 const MAX_HANDSHAKES: usize = 1024;
 /// Open connections at once; the next ones wait in the system's backlog.
@@ -31,6 +63,8 @@ const MAX_CONNECTIONS: usize = 20_000;
 const READY: usize = 256;
 /// When accepting fails for want of file descriptors, others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes that the kernel keeps unsent for a stream of media: what waits longer is ours to drop.
+const UNSENT: u32 = 32 << 10;
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,17 +73,41 @@ pub struct Peer {
     pub tls: bool,
 }
 
+/// What an open connection holds until it ends.
+pub struct Open {
+    _of_all: OwnedSemaphorePermit,
+    _of_address: Place,
+}
+
 /// See the module.
 pub struct PortListener {
     ready: mpsc::Receiver<(Stream, Peer)>,
     accepting: JoinHandle<()>,
 }
 
+/// What connections are for.
+#[derive(Clone)]
+struct Ways {
+    tls: TlsAcceptor,
+    ready: mpsc::Sender<(Stream, Peer)>,
+    media: Media,
+    times: PortTimes,
+}
+
+impl Ways {
+    /// Hands a connection to the server; waits while it has enough to take.
+    async fn http(self, stream: Stream, peer: Peer) {
+        // No one takes it when the server is stopping.
+        let _ = self.ready.send((stream, peer)).await;
+    }
+}
+
 impl PortListener {
-    /// Accepts on an already bound port.
-    pub fn new(tcp: TcpListener, tls: Arc<ServerConfig>) -> Self {
+    /// Accepts on an already bound port. Streams of media go to `media` by themselves.
+    pub fn new(tcp: TcpListener, tls: Arc<ServerConfig>, media: Media, times: PortTimes) -> Self {
         let (sender, ready) = mpsc::channel(READY);
-        let accepting = tokio::spawn(accept_loop(tcp, TlsAcceptor::from(tls), sender));
+        let ways = Ways { tls: TlsAcceptor::from(tls), ready: sender, media, times };
+        let accepting = tokio::spawn(accept_loop(tcp, ways));
         Self { ready, accepting }
     }
 
@@ -101,11 +159,12 @@ fn bind_one(address: IpAddr, port: u16) -> io::Result<Socket> {
     Ok(socket)
 }
 
-async fn accept_loop(tcp: TcpListener, tls: TlsAcceptor, ready: mpsc::Sender<(Stream, Peer)>) {
+async fn accept_loop(tcp: TcpListener, ways: Ways) {
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let door = Door::new(DoorLimits::default());
     loop {
-        let Ok(place) = connections.clone().acquire_owned().await else { return };
+        let Ok(of_all) = connections.clone().acquire_owned().await else { return };
         let (stream, address) = match tcp.accept().await {
             Ok(accepted) => accepted,
             Err(e) => {
@@ -116,45 +175,71 @@ async fn accept_loop(tcp: TcpListener, tls: TlsAcceptor, ready: mpsc::Sender<(St
                 continue;
             }
         };
-        let Ok(turn) = handshakes.clone().try_acquire_owned() else {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let Some((of_address, unknown)) = door.enter(address.ip()) else {
+            tracing::debug!("too many connections of one address; one was closed");
+            continue;
+        };
+        let Ok(handshake) = handshakes.clone().try_acquire_owned() else {
             tracing::debug!("too many handshakes at once; a connection was closed");
             continue;
         };
-        let (tls, ready) = (tls.clone(), ready.clone());
+        let open = Open { _of_all: of_all, _of_address: of_address };
+        let ways = ways.clone();
         tokio::spawn(async move {
             // Whoever is slow, breaks off or speaks nonsense is simply gone.
-            if let Ok(Ok(Some(connection))) =
-                timeout(HANDSHAKE_TIMEOUT, greet(stream, address, tls, place)).await
-            {
-                drop(turn);
-                let _ = ready.send(connection).await;
-            }
+            let _ = greet(stream, address, ways, Held { open, unknown, handshake }).await;
         });
     }
 }
 
-/// The connection ready for HTTP; `None` when it was sent elsewhere.
-async fn greet(
-    stream: TcpStream,
-    address: SocketAddr,
-    tls: TlsAcceptor,
-    place: OwnedSemaphorePermit,
-) -> io::Result<Option<(Stream, Peer)>> {
+/// What a connection holds that has not yet shown what it is.
+struct Held {
+    open: Open,
+    unknown: UnknownPlace,
+    handshake: OwnedSemaphorePermit,
+}
+
+/// Brings a connection to where it belongs, and serves it there unless it is HTTP.
+async fn greet(stream: TcpStream, address: SocketAddr, ways: Ways, held: Held) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut first = [0u8; 1];
-    if stream.peek(&mut first).await? == 0 {
-        return Ok(None);
+    let Held { open, unknown, handshake } = held;
+    let PortTimes { handshake: soon, first_bytes, ice_tcp } = ways.times;
+    let Some((spoken, stream)) = timeout(soon, listen(stream)).await?? else {
+        return Ok(());
+    };
+    match spoken {
+        Spoken::Tls => {
+            let accepted = timeout(soon, ways.tls.accept(stream)).await??;
+            drop(handshake);
+            let Some((inside, stream)) = timeout(first_bytes, listen(accepted)).await?? else {
+                return Ok(());
+            };
+            // Nothing else makes sense under TLS.
+            if inside == Spoken::Http {
+                ways.http(Stream::tls(stream, open), Peer { address, tls: true }).await;
+            }
+        }
+        Spoken::Http if address.ip().is_loopback() => {
+            drop(handshake);
+            ways.http(Stream::plain(stream, open), Peer { address, tls: false }).await;
+        }
+        Spoken::Http => timeout(soon, redirect_to_https(stream)).await??,
+        Spoken::IceTcp => {
+            drop(handshake);
+            limit_unsent(stream.get_ref());
+            let end = ways.media.serve_ice_tcp(stream, address, ice_tcp, unknown).await;
+            tracing::debug!(?end, "an ICE-TCP connection ended");
+            drop(open);
+        }
+        Spoken::Turn | Spoken::Unknown => {}
     }
-    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-    if first[0] == 0x16 {
-        let stream = Stream::tls(tls.accept(stream).await?, place);
-        return Ok(Some((stream, Peer { address, tls: true })));
-    }
-    if address.ip().is_loopback() {
-        return Ok(Some((Stream::plain(stream, place), Peer { address, tls: false })));
-    }
-    redirect_to_https(stream).await?;
-    Ok(None)
+    Ok(())
+}
+
+/// Not needed to work: without it the kernel holds seconds of old media for a slow peer.
+fn limit_unsent(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
 }
 
 /// Errors of `accept` that concern the one connection that was about to be accepted.

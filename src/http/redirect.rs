@@ -2,8 +2,7 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Longest request head looked at, in bytes.
 const MAX_HEAD: usize = 8 * 1024;
@@ -12,7 +11,7 @@ const MAX_HEAD: usize = 8 * 1024;
 ///
 /// # Errors
 /// When the connection breaks.
-pub async fn redirect_to_https(mut stream: TcpStream) -> io::Result<()> {
+pub async fn redirect_to_https(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     let mut head = Vec::with_capacity(1024);
     while !ends(&head) && head.len() < MAX_HEAD {
         if stream.read_buf(&mut head).await? == 0 {

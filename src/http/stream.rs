@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
+
+use super::listener::Open;
+use super::prefixed::Prefixed;
 
 /// Without a byte in either direction for so long the connection is over. Websockets speak every
 /// five seconds; this bounds keep-alive and request heads that never end.
@@ -21,28 +23,28 @@ pub struct Stream {
     /// Looked at only when it fires, so that moving bytes do not touch the timer wheel.
     timer: Pin<Box<Sleep>>,
     moved: Instant,
-    _place: OwnedSemaphorePermit,
+    _open: Open,
 }
 
 enum Io {
-    Plain(TcpStream),
+    Plain(Prefixed<TcpStream>),
     // Boxed: a TLS session is large, and both kinds are moved about.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<Prefixed<TlsStream<Prefixed<TcpStream>>>>),
 }
 
 impl Stream {
-    /// `place` is given back when the connection ends.
-    pub fn plain(io: TcpStream, place: OwnedSemaphorePermit) -> Self {
-        Self::new(Io::Plain(io), place)
+    /// `open` is given back when the connection ends.
+    pub fn plain(io: Prefixed<TcpStream>, open: Open) -> Self {
+        Self::new(Io::Plain(io), open)
     }
 
-    /// `place` is given back when the connection ends.
-    pub fn tls(io: TlsStream<TcpStream>, place: OwnedSemaphorePermit) -> Self {
-        Self::new(Io::Tls(Box::new(io)), place)
+    /// `open` is given back when the connection ends.
+    pub fn tls(io: Prefixed<TlsStream<Prefixed<TcpStream>>>, open: Open) -> Self {
+        Self::new(Io::Tls(Box::new(io)), open)
     }
 
-    fn new(io: Io, place: OwnedSemaphorePermit) -> Self {
-        Self { io, timer: Box::pin(tokio::time::sleep(IDLE)), moved: Instant::now(), _place: place }
+    fn new(io: Io, open: Open) -> Self {
+        Self { io, timer: Box::pin(tokio::time::sleep(IDLE)), moved: Instant::now(), _open: open }
     }
 
     fn io(&mut self) -> Pin<&mut (dyn Both + '_)> {

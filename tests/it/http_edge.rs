@@ -4,13 +4,16 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::transport::{IceCredentials, rfc4571, stun};
+use media_io::IceTcpTimes;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use yuntang::http::listener::PortTimes;
 
 use crate::http_support::{TestApp, exchange};
 
@@ -127,13 +130,10 @@ async fn a_recording_is_sought_in_by_range() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn one_port_speaks_tls_and_plain_http() {
-    let app = TestApp::start().await;
-    assert_eq!(app.client().get("/readyz").await.status, 200);
+/// A TLS client that trusts the server's own authority.
+async fn connector(app: &TestApp) -> TlsConnector {
     let ca = app.client().get("/ca.crt").await;
     assert_eq!(ca.header("content-type"), "application/x-x509-ca-cert");
-
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&ca.body).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -142,7 +142,14 @@ async fn one_port_speaks_tls_and_plain_http() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let connector = TlsConnector::from(Arc::new(config));
+    TlsConnector::from(Arc::new(config))
+}
+
+#[tokio::test]
+async fn one_port_speaks_tls_and_plain_http() {
+    let app = TestApp::start().await;
+    assert_eq!(app.client().get("/readyz").await.status, 200);
+    let connector = connector(&app).await;
     for name in ["localhost", "127.0.0.1"] {
         let tcp = TcpStream::connect(app.address()).await.unwrap();
         let name = ServerName::try_from(name.to_owned()).unwrap();
@@ -171,5 +178,54 @@ async fn a_client_that_says_nothing_holds_up_nobody() {
     }
     assert_eq!(app.client().get("/livez").await.status, 200);
     drop(silent);
+    app.stop().await;
+}
+
+/// Reads until the server closes; what came before.
+async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let mut told = Vec::new();
+    let end = timeout(Duration::from_secs(10), stream.read_to_end(&mut told)).await;
+    // A reset closes as well as an end.
+    let _ = end.expect("closed within its time");
+    told
+}
+
+#[tokio::test]
+async fn every_state_before_a_connection_is_known_has_an_end() {
+    let short = Duration::from_millis(100);
+    let app = TestApp::start_with(|config| {
+        let ice_tcp = IceTcpTimes { authenticate: short, ..IceTcpTimes::default() };
+        config.port_times = PortTimes { handshake: short, first_bytes: short, ice_tcp };
+    })
+    .await;
+    let credentials = IceCredentials::of_shard(0, &[1; 24]);
+    let key = stun::integrity_key(&credentials.pwd);
+    let user = format!("{}:abcd", credentials.ufrag);
+    let check = stun::request(&[1; 12], &user, 1, true, &key);
+    let framed = [&rfc4571::head(check.len())[..], &check].concat();
+    for said in [
+        // Nothing; a handshake that does not go on; half of what would tell; STUN that is none; a
+        // check for nobody whom we know.
+        &b""[..],
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        &framed[..6],
+        &[0; 40],
+        &framed,
+    ] {
+        let mut slow = TcpStream::connect(app.address()).await.unwrap();
+        slow.write_all(said).await.unwrap();
+        let told = until_closed(&mut slow).await;
+        assert!(!told.starts_with(b"HTTP"), "{told:?}");
+    }
+    // Made TLS, and then nothing, or ICE-TCP, which has no business there.
+    let connector = connector(&app).await;
+    for said in [&b""[..], &framed] {
+        let tcp = TcpStream::connect(app.address()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut tls = connector.connect(name, tcp).await.unwrap();
+        tls.write_all(said).await.unwrap();
+        assert_eq!(until_closed(&mut tls).await, b"");
+    }
+    assert_eq!(app.client().get("/livez").await.status, 200);
     app.stop().await;
 }

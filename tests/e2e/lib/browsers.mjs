@@ -14,11 +14,12 @@ const CHROMIUM_FLAGS = [
 ];
 
 export class Chromium {
-  static async launch() {
+  /** `program` may put it into a network of its own. */
+  static async launch({ program = '/usr/bin/chromium', flags = [] } = {}) {
     const self = new Chromium();
     self.browser = await chromium.launch({
-      executablePath: '/usr/bin/chromium',
-      args: CHROMIUM_FLAGS,
+      executablePath: program,
+      args: [...CHROMIUM_FLAGS, ...flags],
       ignoreDefaultArgs: ['--headless', '--mute-audio'],
     });
     return self;

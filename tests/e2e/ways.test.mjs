@@ -1,0 +1,117 @@
+// Ways in: a browser in a network of its own, behind a NAT, from which something does not go out.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { Chromium } from './lib/browsers.mjs';
+import { openMeeting } from './lib/meeting.mjs';
+import { Net, whyNot } from './lib/net.mjs';
+import { Person } from './lib/person.mjs';
+import { Server } from './lib/server.mjs';
+
+/** From the click on 进入 until pictures and sound have come. */
+const ENTERED_MS = 5_000;
+/** From the change of address until the picture moves again. */
+const BACK_MS = 3_000;
+
+const reason = whyNot();
+// A machine of ours has to be able to: elsewhere it is said, not passed over.
+if (reason && process.env.CI) throw new Error(reason);
+
+/** The way of the selected pair, from the browser's own numbers. */
+const way = (person) =>
+  person.page.evaluate(async () => {
+    const reports = [...(await window.__yuntang.pc().getStats()).values()];
+    const transport = reports.find((one) => one.type === 'transport' && one.selectedCandidatePairId);
+    const pair = reports.find((one) => one.id === transport?.selectedCandidatePairId);
+    const [local, remote] = [pair?.localCandidateId, pair?.remoteCandidateId].map((id) => reports.find((one) => one.id === id));
+    return pair && { protocol: local.protocol, type: local.candidateType, relay: local.relayProtocol, address: remote.address };
+  });
+
+/** Passes on to the server what begins as TLS does, and ends everything else: what a strict firewall does. */
+async function tlsOnly(server) {
+  const refused = [];
+  const proxy = createServer((client) => {
+    client.once('data', (first) => {
+      if (first[0] !== 0x16) {
+        refused.push(first[0]);
+        client.destroy();
+        return;
+      }
+      const onward = connect(server.port, '127.0.0.1');
+      onward.write(first);
+      client.pipe(onward).pipe(client);
+      for (const [one, other] of [[client, onward], [onward, client]]) {
+        one.on('error', () => other.destroy()).on('close', () => other.destroy());
+      }
+    });
+    client.on('error', () => client.destroy());
+  });
+  proxy.listen(0);
+  await once(proxy, 'listening');
+  return { port: proxy.address().port, refused, close: () => proxy.close() };
+}
+
+describe('a way in', { timeout: 300_000, skip: reason ?? false }, () => {
+  let net;
+  let server;
+  let chromium;
+  let away;
+  let secretary;
+  let session;
+  let index = 1;
+
+  before(async () => {
+    // First the network: the server tells browsers the addresses that it finds at its start.
+    net = await Net.create();
+    server = await (await Server.create()).start();
+    [chromium, away] = await Promise.all([
+      Chromium.launch(),
+      Chromium.launch({ program: net.browser, flags: ['--ignore-certificate-errors'] }),
+    ]);
+    secretary = new Person(server, 'secretary', await chromium.page(1));
+    session = await openMeeting(secretary);
+    await secretary.join(session, { signedIn: true });
+  });
+
+  after(async () => {
+    await Promise.all([chromium?.close(), away?.close()]);
+    await server?.remove();
+    await net?.remove();
+  });
+
+  /** A member in the network of their own, who has clicked 进入; when that was. */
+  async function enter(key) {
+    index += 1;
+    const base = Object.create(server, { url: { value: `https://${net.server}:${server.port}` } });
+    const member = new Person(base, key, await away.page(index, { ignoreHTTPSErrors: true }));
+    await member.signIn(`/s/${session}`);
+    await member.page.click('lobby-consent');
+    const clicked = Date.now();
+    await member.page.click('lobby-join');
+    return { member, clicked };
+  }
+
+  /** Both ways, picture and sound; the time from the click to what the member sees. */
+  async function meet({ member, clicked }) {
+    await member.sees(secretary, { timeout: ENTERED_MS });
+    const took = Date.now() - clicked;
+    assert.ok(took <= ENTERED_MS, `${took} ms from the click to the picture`);
+    await member.hears(secretary);
+    await secretary.sees(member);
+    await secretary.hears(member);
+    return took;
+  }
+
+  test('with UDP dropped entirely: through ICE-TCP', async (t) => {
+    net.firewall('meta l4proto udp drop;');
+    const entered = await enter('member1');
+    const took = await meet(entered);
+    const { member } = entered;
+    assert.deepEqual(await way(member), { protocol: 'tcp', type: 'prflx', relay: undefined, address: net.server });
+    await member.page.until(() => document.querySelector('[data-testid="network"][data-path="tcp"]') !== null);
+    t.diagnostic(`picture ${took} ms after the click`);
+    await member.leave();
+    await member.page.close();
+  });
+});
