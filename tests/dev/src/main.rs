@@ -3,6 +3,7 @@
 
 mod bench;
 mod bot;
+mod fuzz;
 mod gate;
 mod packages;
 mod place;
@@ -24,6 +25,8 @@ usage: cargo dev VERB
   bench   the figures of the README: paced floor, forwarding, memory (release build)
   bot [--open] [--as KEY,KEY] [--session KEY|ID] [--seconds N] [--url URL] [--demo FILE]
           participants without browsers for the server that is running
+  fuzz [--seconds N] [stun|dtls|rtp|rtcp|sdp|shard …]
+          libFuzzer on everything that reads bytes from the network, a minute each
   gen     TypeScript from the Rust wire types
 ";
 
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Some("e2e") => gate::e2e_only(rest),
         Some("bench") => bench::bench(rest),
         Some("bot") => bot::bot(rest),
+        Some("fuzz") => fuzz::fuzz(rest),
         Some("gen") => web::generate(),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

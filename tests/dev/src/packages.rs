@@ -32,6 +32,9 @@ pub const TEST: &[&str] = &[
     "pulseaudio",
 ];
 
+/// libFuzzer is C++.
+pub const FUZZ: &[&str] = &["g++"];
+
 fn installed(package: &str) -> bool {
     Command::new("dpkg-query")
         .args(["-W", "-f", "${db:Status-Status}", package])
