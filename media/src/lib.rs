@@ -6,6 +6,7 @@
 //! - `sfu`: room, publisher, subscriber, forwarding, repair, slots, speaker, stats.
 //! - `bwe`: transport-wide feedback.
 //! - `stats`: what is told of tracks and subscribers, rates, and quality in three grades.
+//! - `footprint`: how much state a shard holds.
 //! - `capture`: the log format of recorded media.
 //!
 //! No socket, thread, clock or random number is touched here (law 1 of docs/ARCHITECTURE.md).
@@ -14,6 +15,7 @@ pub mod api;
 pub mod bwe;
 pub mod capture;
 mod counters;
+pub mod footprint;
 pub mod rtp;
 pub mod sfu;
 pub mod shard;

@@ -1,18 +1,22 @@
 //! The ICE-lite agent of one peer (RFC 8445): it answers checks and remembers who passed.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 
 use super::Remote;
-use super::stun::{self, Class, Message, Refusal};
+use super::stun::{self, Class, Message, Refusal, Transaction};
 
 /// Without an authenticated packet for this long, the peer is gone (RFC 7675 section 5.1).
 pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Remote addresses remembered per peer; the one silent for longest makes room.
 const MAX_ADDRESSES: usize = 16;
+
+/// Checks of one peer whose transactions are remembered: more than a minute of a browser's.
+const CHECKS: usize = 32;
 
 /// The ice-char alphabet (RFC 8839 section 5.4), by value of six bits.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -108,6 +112,8 @@ pub(super) struct IceAgent {
     valid: Vec<(Remote, Instant)>,
     selected: Option<Remote>,
     last_authenticated: Instant,
+    /// The latest checks and where each came from; see [`IceAgent::is_replayed`].
+    checks: VecDeque<(Transaction, Remote)>,
 }
 
 impl IceAgent {
@@ -118,6 +124,7 @@ impl IceAgent {
             valid: Vec::new(),
             selected: None,
             last_authenticated: now,
+            checks: VecDeque::new(),
         }
     }
 
@@ -181,6 +188,9 @@ impl IceAgent {
             return refuse(Refusal::RoleConflict, Some(&session.key));
         }
         let answer = stun::success(&message.transaction, src.addr, &session.key);
+        if self.is_replayed(message.transaction, src) {
+            return Checked::Ignored;
+        }
         self.last_authenticated = now;
         self.remember(now, src);
         let mut nominated = false;
@@ -193,6 +203,21 @@ impl IceAgent {
             }
         }
         Checked::Valid { answer, nominated }
+    }
+
+    /// A check is retransmitted from where it was sent, with its transaction (RFC 8489 section
+    /// 6.3.1); another pair has another transaction. The same one from elsewhere is somebody's who
+    /// read it on its way and would draw the media to an address of theirs, or take the address
+    /// from its owner.
+    fn is_replayed(&mut self, transaction: Transaction, src: Remote) -> bool {
+        if let Some((_, from)) = self.checks.iter().find(|(known, _)| *known == transaction) {
+            return *from != src;
+        }
+        if self.checks.len() == CHECKS {
+            self.checks.pop_front();
+        }
+        self.checks.push_back((transaction, src));
+        false
     }
 
     fn remember(&mut self, now: Instant, src: Remote) {

@@ -73,10 +73,13 @@ fn checks_without_the_password_are_refused() {
 fn remembered_addresses_are_bounded() {
     let now = epoch();
     let mut peer = waiting_peer();
-    let pwd = peer.local_credentials().pwd.clone();
-    let request = check(&peer, &pwd, |_| {});
+    let key = stun::integrity_key(&peer.local_credentials().pwd);
+    let name = format!("{}:them", peer.local_credentials().ufrag);
     for port in 1_000..2_000u16 {
         let src = SocketAddr::new([192, 0, 2, 1].into(), port);
+        let mut transaction = [0; 12];
+        transaction[..2].copy_from_slice(&port.to_be_bytes());
+        let request = stun::request(&transaction, &name, 1, true, &key);
         let at = now + Duration::from_millis(u64::from(port));
         assert_eq!(peer.handle_stun(at, src, &request), StunOutcome::Authenticated);
         while peer.poll_transmit().is_some() {}
@@ -86,6 +89,22 @@ fn remembered_addresses_are_bounded() {
         .count();
     assert_eq!(valid, 16);
     assert_eq!(peer.remote_addr().unwrap().addr.port(), 1_999);
+}
+
+#[test]
+fn a_check_that_was_read_on_its_way_draws_the_media_nowhere() {
+    let now = epoch();
+    let mut peer = waiting_peer();
+    let pwd = peer.local_credentials().pwd.clone();
+    let (owner, stranger) = (addr("192.0.2.7:5000"), addr(STRANGER));
+    let request = check(&peer, &pwd, |_| {});
+    assert_eq!(peer.handle_stun(now, owner, &request), StunOutcome::Authenticated);
+    while peer.poll_transmit().is_some() {}
+    assert_eq!(peer.handle_stun(now, stranger, &request), StunOutcome::Ignored);
+    assert!(peer.poll_transmit().is_none() && !peer.is_valid_addr(stranger));
+    // Its owner may send it again: the answer was lost.
+    assert_eq!(peer.handle_stun(now, owner, &request), StunOutcome::Authenticated);
+    assert_eq!(peer.remote_addr(), Some(owner.into()));
 }
 
 #[test]
