@@ -134,6 +134,11 @@ impl Estimator {
         self.pacer.sent(size);
     }
 
+    /// Absolute send time: seconds in 6.18 fixed point, of any epoch.
+    pub fn send_time(&self, now: Instant) -> u32 {
+        ((self.micros(now) << 18) / 1_000_000) as u32 & 0xff_ffff
+    }
+
     /// May video leave now, with so many bytes waiting already?
     #[inline]
     pub fn is_free(&mut self, now: Instant, queued: usize) -> bool {

@@ -29,6 +29,13 @@ pub enum Item<'a> {
     Fir {
         media_ssrc: u32,
     },
+    /// Transport-wide feedback, head included
+    /// (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
+    TransportFeedback(&'a [u8]),
+    /// Receiver estimated maximum bitrate in bit/s (draft-alvestrand-rmcat-remb-03 §2.2).
+    Remb {
+        bitrate: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +84,11 @@ pub fn parse(mut compound: &[u8], mut visit: impl FnMut(Item<'_>)) -> bool {
             SR => sender_report(packet, count, &mut visit),
             RR => report_blocks(packet, 8, count, &mut visit),
             BYE => bye(packet, count, &mut visit),
+            RTPFB if count == 15 => {
+                visit(Item::TransportFeedback(packet));
+                Some(())
+            }
+            PSFB if count == 15 => remb(packet, &mut visit),
             RTPFB if count == 1 => nack(packet, &mut visit),
             PSFB if count == 1 => word(packet, 8).map(|media_ssrc| visit(Item::Pli { media_ssrc })),
             PSFB if count == 4 => fir(packet, &mut visit),
@@ -131,6 +143,16 @@ fn bye(packet: &[u8], count: usize, visit: &mut impl FnMut(Item<'_>)) -> Option<
 
 fn nack(packet: &[u8], visit: &mut impl FnMut(Item<'_>)) -> Option<()> {
     visit(Item::Nack { media_ssrc: word(packet, 8)?, entries: NackEntries(packet.get(12..)?) });
+    Some(())
+}
+
+/// Other application layer feedback is skipped.
+fn remb(packet: &[u8], visit: &mut impl FnMut(Item<'_>)) -> Option<()> {
+    if packet.get(12..16) == Some(b"REMB") {
+        let word = word(packet, 16)? & 0xff_ffff;
+        let (exponent, mantissa) = (word >> 18, u64::from(word & 0x3_ffff));
+        visit(Item::Remb { bitrate: mantissa.checked_shl(exponent)?.max(1) });
+    }
     Some(())
 }
 
@@ -191,6 +213,20 @@ mod tests {
             seen += 1;
         }));
         assert_eq!(seen, 2);
+    }
+
+    #[test]
+    fn a_receivers_estimate_is_read() {
+        let mut packet = vec![0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0];
+        packet.extend_from_slice(b"REMB");
+        // One SSRC; 250,000 × 2^3 bit/s.
+        packet.extend_from_slice(&(1u32 << 24 | 3 << 18 | 250_000).to_be_bytes());
+        packet.extend_from_slice(&[0, 0, 0, 9]);
+        let mut seen = Vec::new();
+        assert!(parse(&packet, |item| seen.push(format!("{item:?}"))));
+        assert_eq!(seen, ["Remb { bitrate: 2000000 }"]);
+        packet[12] = b'X';
+        assert!(parse(&packet, |item| panic!("{item:?}")));
     }
 
     proptest! {

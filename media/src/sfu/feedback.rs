@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::peer::PeerKey;
 use super::receive::Report;
 use crate::api::Tap;
+use crate::bwe::feedback::Feedback;
 use crate::rtp::rtcp::{Item, parse};
 use crate::shard::{Egress, Shard, TapSink};
 use crate::transport::SrtpError;
@@ -45,6 +46,9 @@ impl Shard {
                 {
                     peer.measured(rtt);
                 }
+                if let Some(estimator) = peer.downlink.estimator_mut() {
+                    estimator.receiver_report(now, block.fraction_lost);
+                }
             }
             Item::Nack { media_ssrc, entries } => {
                 let Some(slot) = self.slot_of(key, media_ssrc) else { return };
@@ -61,6 +65,21 @@ impl Shard {
             Item::Pli { media_ssrc } | Item::Fir { media_ssrc } => {
                 self.counters.plis_in += 1;
                 self.on_picture_loss(now, key, media_ssrc);
+            }
+            Item::TransportFeedback(packet) => {
+                let estimator = self.peers.get_mut(key).and_then(|p| p.downlink.estimator_mut());
+                match (estimator, Feedback::parse(packet)) {
+                    (Some(estimator), Some(feedback)) => estimator.feedback(now, &feedback),
+                    (_, None) => self.counters.drop_malformed += 1,
+                    (None, _) => {}
+                }
+            }
+            Item::Remb { bitrate } => {
+                if let Some(peer) = self.peers.get_mut(key)
+                    && let Some(estimator) = peer.downlink.estimator_mut()
+                {
+                    estimator.remb(bitrate);
+                }
             }
             Item::Bye { .. } => {}
         });

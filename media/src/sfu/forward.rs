@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::downlink::Stamp;
 use super::egress::{Outgoing, seal};
 use super::peer::{Peer, PeerKey};
 use super::rewrite::{Start, full_input};
@@ -70,7 +71,7 @@ pub(super) fn to_subscriber(
     egress: &mut Egress,
     counters: &mut Counters,
 ) {
-    let Peer { transport, slots, twcc_next, .. } = peer;
+    let Peer { transport, slots, downlink, .. } = peer;
     let (Some(dst), Some(tx), Some(slot)) =
         (transport.remote_addr(), transport.srtp_tx(), slots.get_mut(slot))
     else {
@@ -109,7 +110,8 @@ pub(super) fn to_subscriber(
         };
         let mut writer = ExtWriter::new();
         let rtx = slot.has_rtx();
-        extensions(&mut writer, slot, &work.carried, packet, rtx.then_some((now, twcc_next)));
+        let stamp = downlink.stamp(now, slot, sequence, payload.len(), false);
+        extensions(&mut writer, slot, &work.carried, packet, stamp);
         let timestamp = work.header.timestamp.wrapping_add(epoch.timestamp_offset);
         let out = Outgoing {
             payload_type,
@@ -189,18 +191,11 @@ fn align(track: &Track, slot: &Slot, old: Feed, new: Feed, timestamp: u32) -> Op
     Some(on_old.wrapping_add(slot.rewriter.current()?.timestamp_offset))
 }
 
-/// Writes the extensions of an outgoing packet. `timing` is absent where a packet must be the
-/// same whenever it is sent.
+/// Writes the extensions of an outgoing packet.
 #[inline]
-fn extensions(
-    writer: &mut ExtWriter,
-    slot: &Slot,
-    carried: &Carried,
-    packet: &[u8],
-    timing: Option<(Instant, &mut u16)>,
-) {
+fn extensions(writer: &mut ExtWriter, slot: &Slot, carried: &Carried, packet: &[u8], stamp: Stamp) {
     let ids = &slot.ids;
-    if let Some(id) = ids.get(ExtKind::Mid).filter(|_| !slot.known || timing.is_none()) {
+    if let Some(id) = ids.get(ExtKind::Mid).filter(|_| !slot.known || stamp.repeatable) {
         writer.push(id, slot.mid.as_bytes());
     }
     if let (Some(level), Some(id)) = (carried.level, ids.get(ExtKind::AudioLevel)) {
@@ -219,11 +214,11 @@ fn extensions(
     {
         writer.push(id, &packet[range(carried.dependency)]);
     }
-    if let Some((_, twcc)) = timing
-        && let Some(id) = ids.get(ExtKind::TransportCc)
-    {
-        writer.push(id, &twcc.to_be_bytes());
-        *twcc = twcc.wrapping_add(1);
+    if let (Some(number), Some(id)) = (stamp.number, ids.get(ExtKind::TransportCc)) {
+        writer.push(id, &number.to_be_bytes());
+    }
+    if let (Some(time), Some(id)) = (stamp.time, ids.get(ExtKind::AbsSendTime)) {
+        writer.push(id, &time.to_be_bytes()[1..]);
     }
 }
 
@@ -285,7 +280,7 @@ impl Shard {
         let Some(peer) = self.peers.get_mut(subscriber) else {
             return Err(DropReason::ResendNotReady);
         };
-        let Peer { transport, slots, twcc_next, .. } = peer;
+        let Peer { transport, slots, downlink, .. } = peer;
         let (Some(dst), Some(tx)) = (transport.remote_addr(), transport.srtp_tx()) else {
             return Err(DropReason::ResendNotReady);
         };
@@ -303,10 +298,11 @@ impl Shard {
             _ => (types.media, payload),
         };
         let mut writer = ExtWriter::new();
-        let timing = types.rtx.is_some().then_some((now, twcc_next));
-        extensions(&mut writer, slot, &carried, packet, timing);
         let timestamp = header.timestamp.wrapping_add(epoch.timestamp_offset);
         let original = slot.rewriter.extended(sequence);
+        let again = types.rtx.is_none();
+        let stamp = downlink.stamp(now, slot, original, payload.len(), again);
+        extensions(&mut writer, slot, &carried, packet, stamp);
         let (payload_type, ssrc, out_sequence, prefix) = match types.rtx {
             Some(rtx) => {
                 slot.rtx_seq += 1;

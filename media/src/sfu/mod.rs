@@ -5,8 +5,10 @@
 //! seals it. [`cache`] answers NACKs; what is asked of publishers and told to subscribers is
 //! written when timers fire. Offers and ends of things stand apart from the packet path.
 
+pub mod allocator;
 mod assign;
 mod control;
+pub(crate) mod downlink;
 mod egress;
 mod feedback;
 mod forward;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::downlink::Downlink;
 use super::ingress::bind;
 use super::peer::{Binding, Peer, PeerKey, Role, Section, ids_of};
 use super::room::RoomKey;
@@ -133,7 +134,7 @@ impl Shard {
             rtcp_ssrc: number(16) as u32 | 1,
             slots: Vec::new(),
             views: None,
-            twcc_next: 1,
+            downlink: Downlink::default(),
             rtt: None,
             next_report: now + REPORT_INTERVAL,
             timer: None,
@@ -251,6 +252,7 @@ impl Shard {
                 }
                 let seed = self.slot_seed();
                 let peer = self.peers.get_mut(key)?;
+                peer.downlink.open(now);
                 peer.slots.push(Slot::new(now, offered.mid.clone(), audio, &seed));
                 peer.slots.len() - 1
             }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use slotmap::new_key_type;
 
+use super::downlink::Downlink;
 use super::room::RoomKey;
 use super::slot::Slot;
 use super::track::TrackKey;
@@ -75,8 +76,7 @@ pub struct Peer {
     pub slots: Vec<Slot>,
     /// What it shows, once it said so.
     pub views: Option<Vec<TrackView>>,
-    /// Transport-wide number of the next packet to this peer.
-    pub twcc_next: u16,
+    pub downlink: Downlink,
     /// Smoothed round trip, from receiver reports.
     pub rtt: Option<Duration>,
     pub next_report: Instant,

@@ -58,6 +58,8 @@ pub struct Slot {
     /// The receiver has reported on this SSRC: it knows it and needs no mid any more.
     pub known: bool,
     pub totals: SlotTotals,
+    /// Transport-wide numbers by sequence number, where a packet is sent again as it was.
+    numbers: Box<[u16]>,
 }
 
 /// Random numbers that a slot begins with.
@@ -96,6 +98,7 @@ impl Slot {
             target: Some(Layer::HIGHEST),
             known: false,
             totals: SlotTotals::default(),
+            numbers: Box::default(),
         }
     }
 
@@ -159,6 +162,21 @@ impl Slot {
     pub fn sent_report(&self, ntp_middle: u32) -> Option<Instant> {
         let same = |(id, _): &&(u32, Instant)| *id == ntp_middle;
         self.reports.iter().flatten().find(same).map(|(_, at)| *at)
+    }
+
+    /// Under which transport-wide number a packet was sent.
+    pub fn number(&self, sequence: u64) -> u16 {
+        let places = self.numbers.len();
+        if places == 0 { 0 } else { self.numbers[sequence as usize % places] }
+    }
+
+    pub fn set_number(&mut self, sequence: u64, number: u16) {
+        if self.numbers.is_empty() {
+            let places = if self.audio { AUDIO_HISTORY } else { VIDEO_HISTORY };
+            self.numbers = vec![0; places].into();
+        }
+        let places = self.numbers.len();
+        self.numbers[sequence as usize % places] = number;
     }
 
     /// Retransmissions travel on their own SSRC; otherwise a packet is sent again as it was, and

@@ -53,11 +53,12 @@ pub enum AnswerMedia {
 }
 
 /// Feedback that we answer to or send.
-const FEEDBACK: [(RtcpFeedback, &str); 4] = [
+const FEEDBACK: [(RtcpFeedback, &str); 5] = [
     (RtcpFeedback::Nack, "nack"),
     (RtcpFeedback::NackPli, "nack pli"),
     (RtcpFeedback::CcmFir, "ccm fir"),
     (RtcpFeedback::TransportCc, "transport-cc"),
+    (RtcpFeedback::GoogRemb, "goog-remb"),
 ];
 
 /// Our order: what every browser here has comes first.
@@ -87,7 +88,10 @@ pub fn negotiate(offered: &OfferMedia) -> Option<Negotiated> {
         })
         .map(|codec| {
             let mut codec = codec.clone();
-            codec.rtcp_fb.retain(|fb| FEEDBACK.iter().any(|(ours, _)| ours == fb));
+            // The receiver's own estimate only where it does not tell us what ours needs.
+            let told = codec.rtcp_fb.contains(&RtcpFeedback::TransportCc);
+            let ours = |fb: &RtcpFeedback| FEEDBACK.iter().any(|(ours, _)| ours == fb);
+            codec.rtcp_fb.retain(|fb| ours(fb) && !(told && *fb == RtcpFeedback::GoogRemb));
             codec
         })
         .collect();
