@@ -1,7 +1,6 @@
 //! The journal's one writer: durable, gapless, and found out when somebody changes a row.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use signaling::LeaveReason;
 use yuntang::domain::SessionId;
@@ -198,41 +197,4 @@ async fn the_sheet_is_folded_from_the_rows(db: TestDb) {
     appender.append(session(30), events).await.unwrap();
     let report = db.store.journal().attendance(session(30), None).await.unwrap();
     assert_eq!((report.official.seconds, report.totals.due, report.totals.present), (100, 2, 1));
-}
-
-/// `cargo test -p yuntang --test it -- --ignored --nocapture journal_rate`
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn journal_rate_on_sqlite() {
-    let db = TestDb::sqlite().await;
-    let sessions: Vec<u32> = (100..150).collect();
-    let appender = ready(&db, &sessions).await;
-    let (start, each) = (Instant::now(), 200_u32);
-    let tasks: Vec<_> = sessions
-        .iter()
-        .flat_map(|s| (0..4_u32).map(move |n| (*s, n)))
-        .map(|(s, n)| {
-            let appender = appender.clone();
-            tokio::spawn(async move {
-                for i in 0..each {
-                    let event = vec![new_event(i64::from(i), join(n, n, "phone"))];
-                    appender.append(session(s), event).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    let total = tasks.len() as u32 * each;
-    for task in tasks {
-        task.await.unwrap();
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    println!(
-        "{total} durable events by 200 callers in {seconds:.2} s: {:.0}/s",
-        f64::from(total) / seconds
-    );
-    let start = Instant::now();
-    for i in 0..100 {
-        appender.append(session(100), vec![new_event(i, Event::Paused)]).await.unwrap();
-    }
-    println!("one caller, one event at a time: {:.0}/s", 100.0 / start.elapsed().as_secs_f64());
 }

@@ -22,7 +22,8 @@ usage: cargo dev VERB
   check   the quick part of test: fmt, clippy, web lint and types
   e2e [NAME…]
           only the runs in real browsers
-  bench   the figures of the README: paced floor, forwarding, memory (release build)
+  bench [--only lecture,journal] [--subscribers N,N] [--seconds S] [--json FILE]
+          the figures of the README: paced floor, forwarding, memory, journal (release build)
   bot [--open] [--as KEY,KEY] [--session KEY|ID] [--seconds N] [--url URL] [--demo FILE]
           participants without browsers for the server that is running
   fuzz [--seconds N] [stun|dtls|rtp|rtcp|sdp|shard …]

@@ -13,9 +13,10 @@ use str0m::media::{Direction, MediaKind, Mid};
 
 use crate::clock;
 use crate::publisher::Publisher;
+use crate::sendlog::SendLog;
 use crate::server::{Gauges, Reply, Request};
 use crate::sink;
-use crate::subscribers::{Seen, Subscribers};
+use crate::subscribers::{Delays, Seen, Subscribers};
 
 const JOIN: Duration = Duration::from_secs(60);
 /// Between the last join and the measurement: key frames and first reports are over.
@@ -34,9 +35,14 @@ pub struct Forwarding {
     pub cpu_share: f64,
     pub resident_per_subscriber: f64,
     pub resident: u64,
+    /// From a packet's own sending to its arrival.
     pub delay_us_p50: f64,
     pub delay_us_p99: f64,
     pub delays_sampled: usize,
+    /// From the first packet of a frame sent to its last packet out to all subscribers.
+    pub frame_us_p50: f64,
+    pub frame_us_p99: f64,
+    pub frames_complete: usize,
     /// Of what the publisher sent to every subscriber, in percent.
     pub loss_percent: f64,
     pub datagrams_per_message: f64,
@@ -123,7 +129,8 @@ pub fn measure(subscribers: usize, length: Duration) -> io::Result<Forwarding> {
     if !client.run_until(JOIN, |_| {}, Client::is_connected)? {
         return Err(io::Error::other("the publisher could not connect"));
     }
-    let publisher = Publisher::new(client, mids[0], mids[1])?;
+    let log = Arc::new(SendLog::default());
+    let publisher = Publisher::new(client, (mids[0], mids[1]), 0, Arc::clone(&log))?;
     let (stop_sending, stop_reading) = (AtomicBool::new(false), AtomicBool::new(false));
     let (sent, seen) = (AtomicU64::new(0), Seen::default());
 
@@ -134,7 +141,7 @@ pub fn measure(subscribers: usize, length: Duration) -> io::Result<Forwarding> {
         let clients = (0..subscribers as u64)
             .map(|index| Ok(server.join(2 + index, Direction::RecvOnly)?.0))
             .collect::<io::Result<Vec<_>>>()?;
-        let subscribing = Subscribers::new(clients, address)?;
+        let subscribing = Subscribers::new(clients, address, Arc::clone(&log))?;
         let reading = scope.spawn(|| subscribing.run(&seen, &stop_reading));
         let window = (|| {
             let deadline = Instant::now() + JOIN;
@@ -212,15 +219,21 @@ impl Mark {
     }
 }
 
-fn fill(forwarding: &mut Forwarding, mut delays: Vec<Duration>) {
-    delays.sort();
-    let percentile = |share: f64| {
-        let index = ((delays.len() as f64 * share) as usize).min(delays.len().saturating_sub(1));
-        delays.get(index).map_or(f64::NAN, |delay| delay.as_nanos() as f64 / 1e3)
+fn fill(forwarding: &mut Forwarding, mut delays: Delays) {
+    (forwarding.delay_us_p50, forwarding.delay_us_p99) = percentiles(&mut delays.packets);
+    forwarding.delays_sampled = delays.packets.len();
+    (forwarding.frame_us_p50, forwarding.frame_us_p99) = percentiles(&mut delays.frames);
+    forwarding.frames_complete = delays.frames.len();
+}
+
+/// p50 and p99 in microseconds; NaN of nothing.
+fn percentiles(times: &mut [Duration]) -> (f64, f64) {
+    times.sort_unstable();
+    let at = |share: f64| {
+        let index = ((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1));
+        times.get(index).map_or(f64::NAN, |time| time.as_nanos() as f64 / 1e3)
     };
-    forwarding.delay_us_p50 = percentile(0.50);
-    forwarding.delay_us_p99 = percentile(0.99);
-    forwarding.delays_sampled = delays.len();
+    (at(0.50), at(0.99))
 }
 
 fn wait(length: Duration) {

@@ -1,10 +1,11 @@
 //! The one publisher: joins by real ICE and DTLS and sends the bursts of [`crate::traffic`].
 //!
-//! A burst leaves in one sendmmsg of single datagrams, and each payload carries the wall time at
-//! which the burst was begun.
+//! Packets leave one by one, as a browser's do, and the time at which each is given to the kernel
+//! is kept in the [`SendLog`].
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,11 @@ use str0m::media::{Mid, Pt};
 use str0m::rtp::RtpWrite;
 
 use crate::clock;
-use crate::gso::{Run, Sender, v4};
+use crate::sendlog::{FRAME_TICKS, SendLog, Tag};
 use crate::traffic::{self, Burst, Kind};
 
-/// Where the time stands in a video payload: after the VP8 descriptor and the largest frame header.
-const STAMP: usize = 14;
+/// Where the tag stands in a video payload: after the VP8 descriptor and the largest frame header.
+const TAG: usize = 14;
 const DESCRIPTOR: usize = 4;
 
 pub struct Publisher {
@@ -26,9 +27,10 @@ pub struct Publisher {
     video: Stream,
     audio: Stream,
     keyframe: bool,
-    sender: Sender,
-    bytes: Vec<u8>,
-    runs: Vec<Run>,
+    frame: u32,
+    number: u8,
+    log: Arc<SendLog>,
+    datagrams: Vec<(SocketAddr, Vec<u8>)>,
 }
 
 struct Stream {
@@ -38,8 +40,13 @@ struct Stream {
 }
 
 impl Publisher {
-    /// `client` has joined with these m-lines.
-    pub fn new(client: Client, audio: Mid, video: Mid) -> io::Result<Self> {
+    /// `client` has joined with these m-lines; `number` tells it from other publishers.
+    pub fn new(
+        client: Client,
+        (audio, video): (Mid, Mid),
+        number: u8,
+        log: Arc<SendLog>,
+    ) -> io::Result<Self> {
         let stream = |codec, mid| {
             let payload_type =
                 client.payload_type(codec).ok_or_else(|| io::Error::other("no such codec"))?;
@@ -48,11 +55,12 @@ impl Publisher {
         Ok(Self {
             video: stream(Codec::Vp8, video)?,
             audio: stream(Codec::Opus, audio)?,
-            sender: Sender::new(UdpSocket::try_clone(client.socket())?),
             client,
             keyframe: true,
-            bytes: Vec::new(),
-            runs: Vec::new(),
+            frame: 0,
+            number,
+            log,
+            datagrams: Vec::new(),
         })
     }
 
@@ -88,61 +96,71 @@ impl Publisher {
     }
 
     fn send(&mut self, burst: &Burst, time: Duration) -> io::Result<()> {
-        let begun = clock::wall().as_nanos() as u64;
         let now = Instant::now();
         let last = burst.payloads.len() - 1;
         let key = burst.kind == Kind::Video && std::mem::take(&mut self.keyframe);
+        let frame = self.frame;
+        self.frame += u32::from(burst.kind == Kind::Video);
         for (index, &size) in burst.payloads.iter().enumerate() {
             let (stream, ticks, payload) = match burst.kind {
-                Kind::Video => (
-                    &mut self.video,
-                    time.as_micros() * 9 / 100,
-                    vp8(size, burst.index as u16, index == 0, key, begun),
-                ),
-                Kind::Audio => (&mut self.audio, time.as_micros() * 48 / 1_000, opus(size)),
+                Kind::Video => {
+                    let sequence = (self.video.sequence + 1) as u16;
+                    let tag = Tag { publisher: self.number, frame, sequence };
+                    let payload = vp8(size, frame as u16, index == 0, key, tag);
+                    (&mut self.video, frame.wrapping_mul(FRAME_TICKS), payload)
+                }
+                Kind::Audio => {
+                    let ticks = time.as_micros() * 48 / 1_000;
+                    (&mut self.audio, ticks as u32, opus(size))
+                }
             };
             stream.sequence += 1;
-            let packet = RtpWrite::new(
-                stream.payload_type,
-                stream.sequence.into(),
-                ticks as u32,
-                now,
-                payload,
-            );
+            let packet =
+                RtpWrite::new(stream.payload_type, stream.sequence.into(), ticks, now, payload);
             let packet = packet.marker(burst.kind == Kind::Video && index == last).nackable(true);
             let mid = stream.mid;
             self.client.write(mid, packet);
         }
-        let Self { client, bytes, runs, keyframe, .. } = self;
-        bytes.clear();
-        runs.clear();
+        let Self { client, datagrams, keyframe, .. } = self;
         client.tick(now)?;
+        // All are sealed before the first leaves: sealing is no part of anybody's delay.
         client.drain(
-            |destination, data| {
-                let run = Run {
-                    destination: v4(destination),
-                    start: bytes.len(),
-                    len: data.len(),
-                    segment: data.len() as u16,
-                };
-                bytes.extend_from_slice(data);
-                runs.push(run);
-            },
+            |destination, data| datagrams.push((destination, data.to_vec())),
             |happened| *keyframe |= matches!(happened, Happened::KeyframeWanted(_)),
         )?;
-        self.sender.send(&self.bytes, &self.runs)
+        let mut first = burst.kind == Kind::Video;
+        for (destination, data) in self.datagrams.drain(..) {
+            if let Some(sequence) = media_sequence(&data, self.video.payload_type) {
+                let at = clock::wall();
+                self.log.sent(sequence, at);
+                if std::mem::take(&mut first) {
+                    self.log.began(frame, at);
+                }
+            }
+            // A full socket buffer loses the datagram, as a network does.
+            let _ = self.client.socket().send_to(&data, destination);
+        }
+        Ok(())
     }
 }
 
-/// A VP8 payload (RFC 7741): descriptor with a 15-bit picture id, frame header, time, filling.
-fn vp8(size: usize, picture: u16, first: bool, key: bool, begun: u64) -> Vec<u8> {
+/// The sequence number of an RTP packet of this payload type (RFC 3550 §5.1; sealing leaves the
+/// header readable).
+fn media_sequence(datagram: &[u8], payload_type: Pt) -> Option<u16> {
+    let &[version, second, high, low, ..] = datagram else { return None };
+    let media = version >> 6 == 2 && second & 0x7f == *payload_type;
+    media.then(|| u16::from_be_bytes([high, low]))
+}
+
+/// A VP8 payload (RFC 7741): descriptor with a 15-bit picture id, frame header, tag, filling.
+fn vp8(size: usize, picture: u16, first: bool, key: bool, tag: Tag) -> Vec<u8> {
     let mut payload = vec![0x5a; size];
     payload[0] = if first { 0x90 } else { 0x80 };
     payload[1] = 0x80;
     payload[2..4].copy_from_slice(&(picture | 0x8000).to_be_bytes());
     if first {
         // Frame tag (RFC 6386 §9.1): bit 0 says inter frame; then start code and 640×360.
-        payload[DESCRIPTOR..STAMP].copy_from_slice(&[
+        payload[DESCRIPTOR..TAG].copy_from_slice(&[
             u8::from(!key),
             0,
             0,
@@ -155,7 +173,7 @@ fn vp8(size: usize, picture: u16, first: bool, key: bool, begun: u64) -> Vec<u8>
             0x01,
         ]);
     }
-    payload[STAMP..STAMP + 8].copy_from_slice(&begun.to_be_bytes());
+    payload[TAG..TAG + Tag::LEN].copy_from_slice(&tag.bytes());
     payload
 }
 
@@ -166,8 +184,7 @@ fn opus(size: usize) -> Vec<u8> {
     payload
 }
 
-/// The wall time at which the burst of this video payload was begun.
-pub fn begun(payload: &[u8]) -> Option<Duration> {
-    let stamp = payload.get(STAMP..STAMP + 8)?;
-    Some(Duration::from_nanos(u64::from_be_bytes(stamp.try_into().ok()?)))
+/// The tag of a video payload of the benchmark.
+pub fn tag(payload: &[u8]) -> Option<Tag> {
+    Tag::read(payload.get(TAG..TAG + Tag::LEN)?)
 }

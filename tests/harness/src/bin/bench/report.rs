@@ -6,6 +6,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::floor::Floor;
+use crate::journal::{self, Journal};
 use crate::load::Forwarding;
 
 #[derive(Debug, Serialize)]
@@ -23,7 +24,31 @@ impl Row {
     }
 }
 
-pub fn table(rows: &[Row]) -> String {
+/// Everything that one run measured.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    pub lecture: Vec<Row>,
+    pub journal: Option<Journal>,
+}
+
+impl Report {
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        if !self.lecture.is_empty() {
+            out += &lecture(&self.lecture);
+        }
+        if let Some(journal) = &self.journal {
+            out += &journal::table(journal);
+        }
+        out
+    }
+
+    pub fn json(&self) -> io::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+}
+
+fn lecture(rows: &[Row]) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &dyn Fn(&Row) -> String| {
         let _ = write!(out, "{name:<44}");
@@ -47,12 +72,14 @@ pub fn table(rows: &[Row]) -> String {
     line("memory of the server (MiB)", &|row| {
         format!("{:.1}", row.forwarding.resident as f64 / 1024.0 / 1024.0)
     });
-    line("delay publisher to subscriber, p50 (µs)", &|row| {
+    line("added delay of a packet, p50 (µs)", &|row| {
         format!("{:.0}", row.forwarding.delay_us_p50)
     });
-    line("delay publisher to subscriber, p99 (µs)", &|row| {
+    line("added delay of a packet, p99 (µs)", &|row| {
         format!("{:.0}", row.forwarding.delay_us_p99)
     });
+    line("frame out to all, p50 (µs)", &|row| format!("{:.0}", row.forwarding.frame_us_p50));
+    line("frame out to all, p99 (µs)", &|row| format!("{:.0}", row.forwarding.frame_us_p99));
     line("loss (%)", &|row| format!("{:.3}", row.forwarding.loss_percent));
     line("datagrams a message to the kernel", &|row| {
         format!("{:.2}", row.forwarding.datagrams_per_message)
@@ -61,8 +88,4 @@ pub fn table(rows: &[Row]) -> String {
         format!("{:.0}", row.forwarding.join_cpu_us)
     });
     out
-}
-
-pub fn json(rows: &[Row]) -> io::Result<String> {
-    Ok(serde_json::to_string_pretty(rows)? + "\n")
 }

@@ -1,7 +1,8 @@
 //! Many subscribers that join for real and then only count.
 //!
-//! Each keeps its str0m peer alive (consent checks, reports), but media goes past it: only a few
-//! samples decrypt what they get, to see that it is the publisher's and how long it took.
+//! Each keeps its str0m peer alive (consent checks, reports), but media goes past it: all decrypt
+//! their first picture, to see that it is the publisher's, and a few samples everything, to see
+//! how long each packet took. The end of a frame is read from the clear header by all.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use harness::client::{Client, Happened};
 
 use crate::publisher;
+use crate::sendlog::{Completion, FRAME_TICKS, SendLog};
 use crate::sink::{self, Sink};
 
 /// Decrypting subscribers, spread over the order of joining, which is that of sending.
@@ -20,8 +22,20 @@ const SAMPLES: usize = 4;
 pub struct Subscribers {
     clients: Vec<Client>,
     sampled: Vec<bool>,
+    /// What each one's RTP timestamps are ahead of the publisher's, once known.
+    offsets: Vec<Option<u32>>,
     server: SocketAddr,
     sink: Sink,
+    log: Arc<SendLog>,
+}
+
+/// Times of the measured window.
+#[derive(Debug, Default)]
+pub struct Delays {
+    /// From the sending of a packet to its arrival at a sampled subscriber's socket.
+    pub packets: Vec<Duration>,
+    /// From the sending of a frame's first packet to the last arrival of its last packet.
+    pub frames: Vec<Duration>,
 }
 
 /// What the subscribers saw.
@@ -36,7 +50,7 @@ pub struct Seen {
 
 impl Subscribers {
     /// `clients` have answers, but need not be connected yet.
-    pub fn new(clients: Vec<Client>, server: SocketAddr) -> io::Result<Self> {
+    pub fn new(clients: Vec<Client>, server: SocketAddr, log: Arc<SendLog>) -> io::Result<Self> {
         let last = clients.len().saturating_sub(1);
         let mut sampled = vec![false; clients.len()];
         for sample in 0..SAMPLES {
@@ -46,23 +60,25 @@ impl Subscribers {
         }
         let sockets =
             clients.iter().map(|client| client.socket().try_clone()).collect::<Result<_, _>>()?;
-        for (client, _) in clients.iter().zip(&sampled).filter(|(_, sampled)| **sampled) {
+        for client in &clients {
             sink::stamp_arrivals(client.socket())?;
         }
-        Ok(Self { clients, sampled, server, sink: Sink::new(sockets)? })
+        let offsets = vec![None; clients.len()];
+        Ok(Self { clients, sampled, offsets, server, sink: Sink::new(sockets)?, log })
     }
 
-    /// Receives until `stop`; gives the delays of sampled video packets, from the begin of the
-    /// publisher's burst to the arrival at the subscriber's socket.
-    pub fn run(mut self, seen: &Seen, stop: &AtomicBool) -> io::Result<Vec<Duration>> {
-        let mut delays = Vec::new();
+    /// Receives until `stop`.
+    pub fn run(mut self, seen: &Seen, stop: &AtomicBool) -> io::Result<Delays> {
+        let mut delays = Delays::default();
+        let mut completion = Completion::new(self.clients.len());
         let mut has_media = vec![false; self.clients.len()];
         let mut missing = self.clients.len();
         let mut next_ticks = Instant::now();
         while !stop.load(Relaxed) {
-            let Self { clients, sampled, server, sink } = &mut self;
+            let Self { clients, sampled, offsets, server, sink, log } = &mut self;
             let mut media = 0;
             let mut failure = None;
+            let measuring = seen.measuring.load(Relaxed);
             sink.wait(Duration::from_millis(5), |received| {
                 let index = received.socket;
                 if is_media(received.data) {
@@ -70,18 +86,27 @@ impl Subscribers {
                     if !std::mem::replace(&mut has_media[index], true) {
                         missing -= 1;
                     }
-                    if !sampled[index] {
+                    if let (Some(offset), Some(at)) = (offsets[index], received.stamp)
+                        && let Some(timestamp) = end_of_frame(received.data)
+                    {
+                        let frame = timestamp.wrapping_sub(offset) / FRAME_TICKS;
+                        let out = completion.arrived(log, frame, at);
+                        delays.frames.extend(out.filter(|_| measuring));
+                    }
+                    if !sampled[index] && offsets[index].is_some() {
                         return;
                     }
                 }
                 let client = &mut clients[index];
                 let take = |happened| {
-                    if let (Happened::Packet(packet), Some(stamp)) = (happened, received.stamp)
-                        && seen.measuring.load(Relaxed)
-                        && packet.payload.len() > 500
-                        && let Some(begun) = publisher::begun(&packet.payload)
+                    let Happened::Packet(packet) = happened else { return };
+                    let Some(tag) = publisher::tag(&packet.payload) else { return };
+                    let ours = tag.frame.wrapping_mul(FRAME_TICKS);
+                    offsets[index] = Some(packet.header.timestamp.wrapping_sub(ours));
+                    if let (Some(sent), Some(at)) = (log.packet(tag.sequence), received.stamp)
+                        && measuring
                     {
-                        delays.push(stamp.saturating_sub(begun));
+                        delays.packets.push(at.saturating_sub(sent));
                     }
                 };
                 let fed = client
@@ -122,4 +147,11 @@ fn flush(client: &mut Client, happened: impl FnMut(Happened)) -> io::Result<()> 
 /// RTP, told from RTCP (RFC 5761 §4), STUN and DTLS (RFC 7983).
 fn is_media(data: &[u8]) -> bool {
     matches!(data, [first, second, ..] if (128..192).contains(first) && !(192..224).contains(second))
+}
+
+/// The RTP timestamp of a video packet that ends a frame (RFC 7741 §4.1: the marker bit).
+fn end_of_frame(data: &[u8]) -> Option<u32> {
+    let &[_, second, _, _, t0, t1, t2, t3, ..] = data else { return None };
+    let video = data.len() > 500 && second & 0x80 != 0;
+    video.then(|| u32::from_be_bytes([t0, t1, t2, t3]))
 }
