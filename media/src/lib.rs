@@ -16,6 +16,7 @@ pub mod bwe;
 pub mod capture;
 mod counters;
 pub mod footprint;
+pub mod relay;
 pub mod rtp;
 pub mod sfu;
 pub mod shard;

@@ -20,7 +20,7 @@ pub use crate::counters::{Counters, DropReason, Stage};
 use crate::sfu::peer::{Peer, PeerKey};
 use crate::sfu::room::{Room, RoomKey};
 use crate::sfu::track::{Track, TrackKey};
-use crate::sfu::{Entry, Mark, Work};
+use crate::sfu::{Entry, Mark, Relay, Work};
 use crate::transport::{DtlsIdentity, Remote};
 
 /// One received datagram; decrypted in place.
@@ -134,6 +134,7 @@ pub struct Shard {
     pub(crate) changed_maps: Vec<PeerKey>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) farewells: Vec<(Remote, Vec<u8>)>,
+    pub(crate) relay: Relay,
     /// Buffers kept between calls, so that the packet path allocates nothing.
     pub(crate) work: Vec<Work>,
     pub(crate) scratch: Vec<u8>,
@@ -169,6 +170,7 @@ impl Shard {
             changed_maps: Vec::new(),
             marks: Vec::new(),
             farewells: Vec::new(),
+            relay: Relay::default(),
             work: Vec::with_capacity(256),
             scratch: Vec::with_capacity(2048),
             rtcp: Vec::with_capacity(2048),

@@ -48,8 +48,9 @@ impl Drop for Folder {
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-    let (together, alone) = runtime.build().unwrap().block_on(durable_rates());
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+    let (together, alone) = runtime.block_on(durable_rates());
     let folds = fold_times();
     println!(
         "{{\"callers\":{CALLERS},\"events\":{},\"events_per_second\":{together:.0},\

@@ -172,7 +172,7 @@ impl Shard {
         let most = self.config.limits.slots;
         let wanted = (audio.min(most), video.min(most));
         let Some(room) = self.rooms.get(room).map(|room| room.id) else { return };
-        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| !peer.relayed) else { return };
         let has = |audio: bool| {
             peer.slots.iter().filter(|slot| slot.active && slot.audio == audio).count() as u32
         };

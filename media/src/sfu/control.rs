@@ -31,6 +31,7 @@ impl Shard {
         }
         self.room_ids.remove(&id);
         self.rooms.remove(key);
+        self.relay.forget(key);
     }
 
     /// Takes a peer out. Without a reason nobody is told: the peer begins anew.
@@ -85,6 +86,7 @@ impl Shard {
             self.release(peer, usize::from(slot));
         }
         let Some(track) = self.tracks.remove(key) else { return };
+        self.retract(&track);
         if let Some(peer) = self.peers.get_mut(track.peer) {
             peer.bindings.retain(|binding| binding.track != key);
         }
@@ -93,7 +95,7 @@ impl Shard {
         if track.capturing {
             self.marks.push(Mark::End { room: room.id, track: track.id });
         }
-        if track.started {
+        if track.started && !track.relayed {
             let (room, peer) = (room.id, track.peer_id);
             let (track, source) = (track.id, track.source);
             self.events.push_back(Event::TrackEnded { room, peer, track, source });
@@ -135,6 +137,7 @@ impl Shard {
             } else if source == Source::Microphone {
                 self.fell_silent(room, key, false);
             }
+            self.announce_switch(key);
             self.update_capture(key);
         }
         // Players show another picture meanwhile.
@@ -157,6 +160,7 @@ impl Shard {
         for track in tracks {
             self.update_capture(track);
         }
+        self.announce_peer(key);
     }
 
     /// Brings a track's capture in line with the room's and the peer's switches.

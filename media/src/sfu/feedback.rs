@@ -92,9 +92,18 @@ impl Shard {
         self.peers.get(key)?.slots.iter().position(|slot| slot.ssrc == ssrc)
     }
 
-    fn on_sender_report(&mut self, key: PeerKey, ssrc: u32, report: Report, tap: &mut dyn TapSink) {
+    pub(super) fn on_sender_report(
+        &mut self,
+        key: PeerKey,
+        ssrc: u32,
+        report: Report,
+        tap: &mut dyn TapSink,
+    ) {
         let Some(peer) = self.peers.get(key) else { return };
-        let Some(binding) = peer.bindings.iter().find(|b| b.ssrc == ssrc && !b.rtx) else { return };
+        let Some(binding) = peer.bindings.iter().find(|b| b.ssrc == ssrc && !b.rtx).copied() else {
+            return;
+        };
+        self.announce_report(binding.track, binding.layer, report);
         let Some(track) = self.tracks.get_mut(binding.track) else { return };
         track.layers[usize::from(binding.layer)].receiver.report = Some(report);
         let captured = track.captured == Some(track.feed(binding.track, binding.layer));

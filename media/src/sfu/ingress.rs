@@ -13,6 +13,17 @@ use crate::rtp::{keyframe, red, vp8};
 use crate::shard::{Datagram, Egress, Shard, TapSink};
 use crate::transport::{Packet, Remote, SrtpError, StunOutcome, classify, stun_local_ufrag};
 
+/// An authentic packet of a known track; a retransmission is already what it repeats.
+pub(crate) struct Arrival {
+    pub binding: Binding,
+    pub header: Header,
+    pub scan: Scan,
+    pub via: Via,
+    /// Where the bytes are: index into the batch, and offset of the packet in the datagram.
+    pub index: usize,
+    pub offset: u16,
+}
+
 impl Shard {
     pub(crate) fn ingest(
         &mut self,
@@ -159,6 +170,25 @@ impl Shard {
             offset = 2;
             via = Via::Retransmission;
         }
+        let arrival = Arrival { binding, header, scan, via, index, offset };
+        self.take_in(now, key, arrival, plain, work, tap);
+    }
+
+    /// Takes in a packet in the clear, from a socket or from the publisher's own shard.
+    pub(crate) fn take_in(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        arrival: Arrival,
+        plain: &[u8],
+        work: &mut Vec<Work>,
+        tap: &mut dyn TapSink,
+    ) {
+        let Arrival { binding, header, scan, via, index, offset } = arrival;
+        let (Some(peer), Some(track)) = (self.peers.get(key), self.tracks.get_mut(binding.track))
+        else {
+            return self.counters.drop_no_track += 1;
+        };
         let role = peer.roles[usize::from(header.payload_type)];
         let codec = match role {
             Role::Media(codec) => codec,
@@ -208,6 +238,9 @@ impl Shard {
         };
         if !track.enabled {
             return self.counters.drop_disabled += 1;
+        }
+        if track.links != 0 {
+            self.relay.give(track, binding.layer, plain);
         }
         if padding {
             self.counters.drop_padding += 1;
@@ -417,13 +450,16 @@ impl Shard {
         }
         let (room, peer, source, id) = (track.room, track.peer_id, track.source, track.id);
         let Some(room_id) = self.rooms.get(room).map(|room| room.id) else { return };
-        self.events.push_back(crate::api::Event::TrackStarted {
-            room: room_id,
-            peer,
-            track: id,
-            source,
-            codec,
-        });
+        // Of a relayed track its own shard tells.
+        if !track.relayed {
+            self.events.push_back(crate::api::Event::TrackStarted {
+                room: room_id,
+                peer,
+                track: id,
+                source,
+                codec,
+            });
+        }
         self.update_capture(key);
         self.assign(now, room);
     }

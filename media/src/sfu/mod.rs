@@ -15,6 +15,7 @@ mod forward;
 mod ingress;
 mod offer;
 mod programme;
+mod relay;
 mod stats;
 mod timers;
 mod voices;
@@ -38,6 +39,7 @@ pub(crate) mod slot;
 pub(crate) mod track;
 
 pub(crate) use control::Mark;
+pub(crate) use relay::Relay;
 pub use track::MAX_LAYERS;
 pub(crate) use voices::Entry;
 pub(crate) use work::Work;

@@ -43,6 +43,7 @@ impl Shard {
         }
         self.bind_announced(now, key);
         self.refresh_types(key);
+        self.announce_peer(key);
         self.assign(now, room);
         let assignments = self.assignments_of(key);
         // Told by an event as well: an older event may still be on its way when the answer is
@@ -76,7 +77,12 @@ impl Shard {
         let (mut disabled, mut priority) = (0, false);
         let known = self.peer_ids.get(&request.peer).copied();
         let known = known.filter(|key| self.peers.get(*key).is_some_and(|p| p.room == room));
-        if let Some(key) = known {
+        // A publisher who moves here from another shard begins anew.
+        let elsewhere = known.filter(|key| self.peers.get(*key).is_some_and(|p| p.relayed));
+        if let Some(key) = elsewhere {
+            self.drop_peer(now, key, None);
+        }
+        if let Some(key) = known.filter(|_| elsewhere.is_none()) {
             if self.set_remote(now, key, offer).is_ok() {
                 return Ok(key);
             }
@@ -105,7 +111,12 @@ impl Shard {
         Ok(key)
     }
 
-    fn new_peer(&mut self, now: Instant, room: RoomKey, request: &OfferRequest) -> PeerKey {
+    pub(super) fn new_peer(
+        &mut self,
+        now: Instant,
+        room: RoomKey,
+        request: &OfferRequest,
+    ) -> PeerKey {
         let credentials = IceCredentials::of_shard(self.config.index, &self.random());
         let identity = self.config.identity.clone();
         let numbers: [u8; 24] = self.random();
@@ -116,6 +127,7 @@ impl Shard {
             room,
             transport: transport::Peer::new(now, identity, credentials),
             connected: false,
+            relayed: false,
             addresses: Vec::new(),
             ufrags: Vec::new(),
             // 62 bits, as RFC 9429 §5.2.1 asks.

@@ -55,6 +55,8 @@ pub struct Peer {
     pub room: RoomKey,
     pub transport: transport::Peer,
     pub connected: bool,
+    /// Stands for a publisher of another shard: it has no connection here.
+    pub relayed: bool,
     pub addresses: Vec<Remote>,
     pub ufrags: Vec<String>,
     pub session_id: u64,

@@ -77,7 +77,9 @@ impl Shard {
     /// Three allocations, whatever the room's size: to be pulled every second or two.
     pub fn stats(&self, now: Instant, room: RoomId) -> Option<RoomStats> {
         let room = self.rooms.get(*self.room_ids.get(&room)?)?;
-        let peers = || room.peers.iter().filter_map(|key| self.peers.get(*key));
+        let peers = || {
+            room.peers.iter().filter_map(|key| self.peers.get(*key)).filter(|peer| !peer.relayed)
+        };
         let mut slots = Vec::with_capacity(peers().map(|peer| peer.slots.len()).sum());
         for peer in peers() {
             for (index, slot) in peer.slots.iter().enumerate() {
@@ -90,7 +92,10 @@ impl Shard {
         let tracks = room.tracks.iter().filter_map(|key| self.tracks.get(*key));
         Some(RoomStats {
             peers: peers().map(peer_stats).collect(),
-            tracks: tracks.filter(|t| t.started).map(|track| track_stats(now, track)).collect(),
+            tracks: tracks
+                .filter(|t| t.started && !t.relayed)
+                .map(|track| track_stats(now, track))
+                .collect(),
             slots,
         })
     }

@@ -37,7 +37,9 @@ impl Shard {
                 continue;
             };
             peer.timer = None;
-            peer.transport.handle_timeout(now);
+            if !peer.relayed {
+                peer.transport.handle_timeout(now);
+            }
             self.touch(key);
         }
         self.settle(now, egress);
@@ -52,8 +54,10 @@ impl Shard {
         let mut at = 0;
         while let Some(key) = self.touched.get(at).copied() {
             at += 1;
-            self.speak(now, key, egress);
-            self.drain_transport(now, key, egress);
+            if !self.wish_upstream(now, key) {
+                self.speak(now, key, egress);
+                self.drain_transport(now, key, egress);
+            }
             if let Some(peer) = self.peers.get_mut(key) {
                 peer.touched = false;
             }
@@ -112,6 +116,9 @@ impl Shard {
 
     fn due(&self, now: Instant, key: PeerKey) -> Option<Instant> {
         let peer = self.peers.get(key)?;
+        if peer.relayed {
+            return self.wish_due(now, key);
+        }
         let mut due = peer.transport.next_timeout();
         let mut earlier = |at: Option<Instant>| {
             due = [due, at].into_iter().flatten().min();

@@ -91,6 +91,10 @@ pub struct Track {
     /// Levels of a microphone, and whether a large room hears it.
     pub voice: Voice,
     pub chosen: bool,
+    /// Its publisher is on another shard of the room.
+    pub relayed: bool,
+    /// Other shards that its packets go to, a bit each.
+    pub links: u64,
     pub capturing: bool,
     pub captured: Option<Feed>,
     nack: bool,
@@ -152,6 +156,8 @@ impl Track {
             enabled: true,
             voice: Voice::default(),
             chosen: false,
+            relayed: false,
+            links: 0,
             capturing: false,
             captured: None,
             nack: publication.nack,
@@ -205,7 +211,7 @@ impl Track {
 
     /// Is anybody waiting for pictures of this track?
     pub fn is_watched(&self) -> bool {
-        !self.subscribers.is_empty() || self.capturing
+        !self.subscribers.is_empty() || self.capturing || self.links != 0
     }
 
     /// Asks for a key frame of the best layer (video only).

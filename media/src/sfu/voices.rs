@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::forward::to_subscriber;
 use super::loudest::Swap;
 use super::peer::{Peer, PeerKey, Role};
+use super::relay::NOWHERE;
 use super::room::RoomKey;
 use super::track::TrackKey;
 use super::voice::{Voice, assumed_level};
@@ -190,7 +191,7 @@ impl Shard {
         }
         let mut rest = bytes.as_mut_slice();
         let mut batch: Vec<Datagram<'_>> = Vec::with_capacity(works.len());
-        let Some(src) = publisher.transport.remote_addr() else { return };
+        let src = NOWHERE;
         for (_, len) in &works {
             let (data, after) = rest.split_at_mut(*len);
             batch.push(Datagram { src, data });
@@ -298,6 +299,7 @@ impl Shard {
         peer.priority = on;
         let room = peer.room;
         self.choose_voices(now, room);
+        self.announce_peer(key);
     }
 
     /// A microphone ended or was switched off.

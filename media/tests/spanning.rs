@@ -1,0 +1,250 @@
+//! A room on two shards, on virtual time: what is published on one is seen, repaired and switched
+//! on the other.
+
+mod support;
+
+use std::time::Duration;
+
+use media::api::{Event, Source};
+use media::relay::Batch;
+use str0m_netem::{NetemConfig, Probability, RandomLoss};
+use support::{ROOM, Tapped, World};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Shard 0 and shard 1 with one clock.
+struct Span {
+    shards: [World; 2],
+}
+
+impl Span {
+    fn new() -> Span {
+        let first = World::new();
+        let mut second = World::new();
+        (second.start, second.now) = (first.start, first.now);
+        let mut span = Span { shards: [first, second] };
+        span.shards[0].shard.link_room(ROOM, 1);
+        span.shards[1].shard.link_room(ROOM, 0);
+        span
+    }
+
+    fn carry(&mut self) {
+        for from in 0..2 {
+            let Some(waiting) = self.shards[from].shard.relay_out(1 - from as u8) else { continue };
+            let mut batch: Batch = std::mem::take(waiting);
+            let World { shard, now, egress, taps, .. } = &mut self.shards[1 - from];
+            shard.handle_relay(*now, from as u8, &mut batch, egress, taps);
+            assert!(batch.is_empty(), "a batch can be used again");
+        }
+        self.shards.iter_mut().for_each(World::drain_events);
+    }
+
+    /// Everybody who publishes sends, for a while.
+    fn talk(&mut self, duration: Duration) {
+        for _ in 0..duration.as_millis() {
+            for world in &mut self.shards {
+                world.talk(MS);
+            }
+            self.carry();
+        }
+    }
+
+    fn join(&mut self, shard: usize, tag: u8, sends: &[Source], slots: usize) -> usize {
+        let bot = self.shards[shard].bot(tag, false);
+        self.shards[shard].offer(bot, sends, slots, slots);
+        for _ in 0..5_000 {
+            if self.shards[shard].bots[bot].connected {
+                return bot;
+            }
+            self.talk(MS);
+        }
+        panic!("bot {tag} does not connect");
+    }
+
+    /// Numbers of the packets of one sender's camera, in the order of their sequence numbers.
+    fn pictures(&self, shard: usize, bot: usize, sender: u8) -> Vec<u32> {
+        let received = &self.shards[shard].bots[bot].received;
+        let of =
+            received.iter().filter(|packet| packet.tag().0 == sender && packet.picture.is_some());
+        let mut all: Vec<(u64, u32)> = of.map(|packet| (packet.seq, packet.tag().1)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, number)| number).collect()
+    }
+}
+
+fn lossy(share: f32) -> NetemConfig {
+    NetemConfig::new().loss(RandomLoss::new(Probability::new(share))).seed(7)
+}
+
+fn is_contiguous(numbers: &[u32]) -> bool {
+    numbers.windows(2).all(|pair| pair[1] == pair[0] + 1)
+}
+
+#[test]
+fn a_lecture_is_seen_on_both_shards_alike() {
+    let mut span = Span::new();
+    span.join(0, 1, &[Source::Microphone, Source::Camera], 0);
+    let here = span.join(0, 2, &[], 1);
+    let there = span.join(1, 3, &[], 1);
+    span.talk(3 * SECOND);
+    for (shard, bot) in [(0, here), (1, there)] {
+        let numbers = span.pictures(shard, bot, 1);
+        assert!(numbers.len() > 250, "{} packets on shard {shard}", numbers.len());
+        assert!(is_contiguous(&numbers), "on shard {shard}");
+        let received = &span.shards[shard].bots[bot].received;
+        let first = received.iter().find(|packet| packet.picture.is_some()).unwrap();
+        assert!(first.key, "a picture begins with a key frame");
+        assert!(received.iter().any(|packet| packet.picture.is_none()), "sound too");
+    }
+    let [home, away] = &span.shards;
+    // The publisher is told of once, by its own shard.
+    let started = |world: &World| {
+        let mut events = world.events.iter();
+        events.by_ref().filter(|event| matches!(event, Event::TrackStarted { .. })).count()
+    };
+    assert_eq!((started(home), started(away)), (2, 0));
+    let shown = away.assignments(there).unwrap();
+    assert_eq!(shown.len(), 2, "named as the same publisher's: {shown:?}");
+    assert_eq!(away.shard.counters().drop_no_track, 0);
+}
+
+#[test]
+fn a_late_viewer_elsewhere_gets_a_key_frame_from_the_publisher() {
+    let mut span = Span::new();
+    span.join(0, 1, &[Source::Camera], 0);
+    span.join(0, 2, &[], 1);
+    span.talk(2 * SECOND);
+    let asked = span.shards[0].shard.counters().plis_out;
+    let there = span.join(1, 3, &[], 1);
+    let joined = span.shards[1].elapsed();
+    span.talk(SECOND);
+    let received = &span.shards[1].bots[there].received;
+    let first = received.iter().find(|packet| packet.picture.is_some()).unwrap();
+    assert!(first.key);
+    assert!(first.at.saturating_sub(joined) <= 600 * MS, "after {:?}", first.at - joined);
+    assert_eq!(span.shards[0].shard.counters().plis_out, asked + 1, "asked once");
+}
+
+#[test]
+fn loss_on_the_way_to_a_viewer_is_repaired_by_their_own_shard() {
+    let mut span = Span::new();
+    span.join(0, 1, &[Source::Camera], 0);
+    let there = span.join(1, 3, &[], 1);
+    span.talk(SECOND);
+    span.shards[1].links(there, NetemConfig::new(), lossy(0.05));
+    span.talk(5 * SECOND);
+    span.shards[1].links(there, NetemConfig::new(), NetemConfig::new());
+    span.talk(SECOND);
+    let (home, away) = (span.shards[0].shard.counters(), span.shards[1].shard.counters());
+    assert!(away.rtx_sent > 10, "{} sent again", away.rtx_sent);
+    assert_eq!((home.nacks_in, home.rtx_sent), (0, 0), "the publisher's shard is not asked");
+    assert!(is_contiguous(&span.pictures(1, there, 1)));
+}
+
+#[test]
+fn loss_on_the_way_from_the_publisher_is_repaired_for_all() {
+    let mut span = Span::new();
+    let publisher = span.join(0, 1, &[Source::Camera], 0);
+    let there = span.join(1, 3, &[], 1);
+    span.talk(SECOND);
+    span.shards[0].links(publisher, lossy(0.05), NetemConfig::new());
+    span.talk(5 * SECOND);
+    span.shards[0].links(publisher, NetemConfig::new(), NetemConfig::new());
+    span.talk(SECOND);
+    assert!(span.shards[0].shard.counters().rtx_repaired > 10);
+    assert_eq!(span.shards[1].shard.counters().nacks_out, 0, "there is nobody to ask there");
+    assert!(is_contiguous(&span.pictures(1, there, 1)));
+}
+
+#[test]
+fn a_source_that_is_switched_off_is_off_everywhere() {
+    let mut span = Span::new();
+    let publisher = span.join(0, 1, &[Source::Camera], 0);
+    let there = span.join(1, 3, &[], 1);
+    span.talk(SECOND);
+    let (id, now) = (span.shards[0].bots[publisher].id, span.shards[0].now);
+    span.shards[0].shard.set_enabled(now, ROOM, id, Source::Camera, false);
+    span.talk(200 * MS);
+    let before = span.pictures(1, there, 1).len();
+    span.talk(SECOND);
+    assert_eq!(span.pictures(1, there, 1).len(), before);
+    let now = span.shards[0].now;
+    span.shards[0].shard.set_enabled(now, ROOM, id, Source::Camera, true);
+    span.talk(2 * SECOND);
+    let after = &span.shards[1].bots[there].received[before..];
+    assert!(after.len() > 100, "{} packets", after.len());
+    let first = after.iter().find(|packet| packet.picture.is_some()).unwrap();
+    assert!(first.key, "it goes on with a key frame");
+}
+
+#[test]
+fn who_leaves_is_gone_everywhere_and_leaves_nothing_behind() {
+    let mut span = Span::new();
+    let publisher = span.join(0, 1, &[Source::Microphone, Source::Camera], 0);
+    let there = span.join(1, 3, &[], 1);
+    span.talk(SECOND);
+    let (id, now) = (span.shards[0].bots[publisher].id, span.shards[0].now);
+    span.shards[0].shard.remove_peer(now, ROOM, id);
+    span.talk(200 * MS);
+    assert_eq!(span.shards[1].assignments(there), Some(&Vec::new()));
+    let gone = |event: &&Event| matches!(event, Event::PeerGone { .. });
+    assert_eq!(span.shards[0].events.iter().filter(gone).count(), 1);
+    assert_eq!(span.shards[1].events.iter().filter(gone).count(), 0, "told once");
+    // The next one is seen as the first was.
+    span.join(0, 4, &[Source::Camera], 0);
+    span.talk(SECOND);
+    assert!(span.pictures(1, there, 4).len() > 50);
+}
+
+#[test]
+fn a_shard_that_leaves_the_room_is_sent_nothing_and_its_publishers_have_ended() {
+    let mut span = Span::new();
+    let here = span.join(0, 1, &[Source::Camera], 1);
+    span.join(1, 3, &[Source::Camera], 1);
+    span.talk(SECOND);
+    assert!(span.pictures(0, here, 3).len() > 50);
+    let now = span.shards[0].now;
+    span.shards[0].shard.unlink_room(now, ROOM, 1);
+    span.shards[0].drain_events();
+    assert_eq!(span.shards[0].assignments(here), Some(&Vec::new()));
+    span.shards[0].talk(SECOND);
+    assert!(span.shards[0].shard.relay_out(1).is_none());
+}
+
+#[test]
+fn who_publishes_elsewhere_is_captured_at_home() {
+    let mut span = Span::new();
+    span.shards[0].shard.set_capture(ROOM, true);
+    let here = span.join(0, 2, &[], 1);
+    span.join(1, 1, &[Source::Microphone, Source::Camera], 0);
+    span.talk(2 * SECOND);
+    assert!(span.pictures(0, here, 1).len() > 100, "seen at home too");
+    let taps = &span.shards[0].taps.0;
+    let started = taps.iter().filter(|tap| matches!(tap, Tapped::Start(..))).count();
+    let packets = taps.iter().filter(|tap| matches!(tap, Tapped::Rtp { .. })).count();
+    let reports = taps.iter().filter(|tap| matches!(tap, Tapped::Report(_))).count();
+    assert_eq!(started, 2);
+    assert!(packets > 250 && reports > 0, "{packets} packets, {reports} reports");
+    assert!(span.shards[1].taps.0.is_empty(), "once, not twice");
+}
+
+#[test]
+fn packets_that_a_full_link_left_out_are_made_good_by_a_key_frame() {
+    let mut span = Span::new();
+    span.join(0, 1, &[Source::Camera], 0);
+    let there = span.join(1, 3, &[], 1);
+    span.talk(SECOND);
+    // Two hundred milliseconds of a link that takes nothing.
+    for _ in 0..200 {
+        span.shards[0].talk(MS);
+        if let Some(batch) = span.shards[0].shard.relay_out(1) {
+            batch.shed();
+        }
+        span.shards[1].talk(MS);
+    }
+    let before = span.shards[1].bots[there].received.len();
+    span.talk(3 * SECOND);
+    let after = &span.shards[1].bots[there].received[before..];
+    assert!(after.len() > 200, "media goes on: {} packets", after.len());
+}
