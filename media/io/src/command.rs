@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::capture::{CaptureStatus, CaptureTarget};
 use crate::error::{CaptureError, MediaError};
+use crate::span::Members;
 
 /// Commands that wait for one shard.
 pub(crate) const QUEUE: usize = 1_024;
@@ -18,7 +19,15 @@ pub(crate) enum Command {
     OpenRoom {
         room: RoomId,
         events: mpsc::Sender<Event>,
+        members: Arc<Members>,
+        /// The room is at home on another shard: capture and speaker are told there.
+        part: bool,
         answer: oneshot::Sender<Result<(), MediaError>>,
+    },
+    /// The room is also on that shard.
+    LinkRoom {
+        room: RoomId,
+        other: usize,
     },
     CloseRoom {
         room: RoomId,

@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use media::shard::Limits;
 
+/// Two thirds of what one core forwards of a lecture with headroom for key frames and joins.
+const SPAN: usize = 150;
+
 /// Where media listens and how much it takes on.
 #[derive(Debug, Clone)]
 pub struct MediaConfig {
@@ -17,6 +20,8 @@ pub struct MediaConfig {
     pub tcp_port: Option<u16>,
     /// Of each shard.
     pub limits: Limits,
+    /// Peers of a room on its own shard from which on viewers are put on others too.
+    pub span: usize,
     /// Kernel buffer of each socket, in bytes, each way. More than `net.core.[rw]mem_max` needs
     /// CAP_NET_ADMIN; without it the kernel gives what it allows.
     pub socket_buffer: usize,
@@ -32,6 +37,7 @@ impl MediaConfig {
             advertised,
             tcp_port: None,
             limits: Limits::default(),
+            span: SPAN,
             socket_buffer: 8 << 20,
             offload: true,
         }

@@ -28,6 +28,7 @@ use crate::error::{CaptureError, MediaError, StartError};
 use crate::link::{self, IceTcpEnd, IceTcpTimes, ShardLink};
 use crate::room_events;
 use crate::shard_thread::{MakeEntropy, Parts, ShardThread};
+use crate::span::{self, Members, OpenRoom};
 use crate::stats::{MediaStats, SharedCapture, SharedShard};
 use crate::udp::{self, Transmitter};
 use crate::wake::Waker;
@@ -42,7 +43,7 @@ const WRITER_COMMANDS: usize = 256;
 
 /// Media of this process: rooms, peers, capture. Cheap to clone.
 ///
-/// A room lives on one shard, chosen by its id. Dropping a room's event receiver closes the room;
+/// A room is at home on one shard, chosen by its id; a large one spans others. Dropping a room's event receiver closes the room;
 /// dropping the last handle ends everything, as [`Media::shutdown`] does in good order.
 #[derive(Clone)]
 pub struct Media {
@@ -54,6 +55,9 @@ struct Inner {
     /// By shard: where streams and relays hand over what they receive.
     links: Vec<ShardLink>,
     next_link: AtomicU32,
+    /// Peers of a room on its own shard from which on it spans others.
+    span: usize,
+    rooms: Mutex<HashMap<RoomId, OpenRoom>>,
     captures: Mutex<HashMap<RoomId, Arc<watch::Sender<CaptureStatus>>>>,
     capture_counters: Arc<SharedCapture>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -100,9 +104,12 @@ impl Media {
         let (writer, messages) = sync_channel(capacity);
         let (mut shards, mut threads, mut give_back) = (Vec::new(), Vec::new(), Vec::new());
         let mut links = Vec::new();
-        for (index, bound) in bound.into_iter().enumerate() {
+        let wakers = bound.iter().map(|_| Waker::new()).collect::<Result<Vec<_>, _>>();
+        let wakers = wakers.map_err(StartError::Thread)?;
+        let rings = span::rings(&wakers);
+        let ends = bound.into_iter().zip(wakers).zip(rings);
+        for (index, ((bound, waker), rings)) in ends.enumerate() {
             let (commands, queue) = mpsc::channel(command::QUEUE);
-            let waker = Waker::new().map_err(StartError::Thread)?;
             let (link, arrivals) = mpsc::channel(link::QUEUE);
             links.push(ShardLink { queue: link, waker: waker.clone() });
             let shared = Arc::new(SharedShard::default());
@@ -125,6 +132,7 @@ impl Media {
                 entropy: Arc::clone(&entropy),
                 commands: queue,
                 arrivals,
+                rings,
                 waker: waker.clone(),
                 index,
                 tap,
@@ -146,7 +154,10 @@ impl Media {
         let captures = Mutex::default();
         let threads = Mutex::new(threads);
         let next_link = AtomicU32::new(0);
-        let inner = Inner { shards, links, next_link, captures, capture_counters, threads };
+        let rooms = Mutex::default();
+        let span = config.span;
+        let inner =
+            Inner { shards, links, next_link, span, rooms, captures, capture_counters, threads };
         Ok(Media { inner: Arc::new(inner) })
     }
 
@@ -159,9 +170,18 @@ impl Media {
     /// retried, of speaker changes only the last. 4,096 behind, the room fails.
     pub async fn open_room(&self, room: RoomId) -> Result<mpsc::Receiver<Event>, MediaError> {
         let (events, receiver) = mpsc::channel(room_events::CHANNEL);
+        // What is left of a room that one of its shards lost.
+        if self.room(room).is_some_and(|old| old.members.has_failed()) {
+            self.close_parts(room);
+        }
+        let home = self.home(room);
+        let members = Arc::new(Members::at_home(home));
         let (answer, answered) = oneshot::channel();
-        self.ask(room, Command::OpenRoom { room, events, answer }).await?;
+        let open = OpenRoom { members: Arc::clone(&members), events: events.downgrade() };
+        self.ask_shard(home, Command::OpenRoom { room, events, members, part: false, answer })
+            .await?;
         answered.await.map_err(|_| MediaError::Overloaded)??;
+        self.rooms().insert(room, open);
         self.captures().entry(room).or_insert_with(|| Arc::new(watch::Sender::default()));
         Ok(receiver)
     }
@@ -169,21 +189,38 @@ impl Media {
     /// Ends the room, its peers and its capture; its event channel closes.
     pub fn close_room(&self, room: RoomId) -> Result<(), MediaError> {
         self.captures().remove(&room);
-        self.tell(room, Command::CloseRoom { room })
+        let open = self.rooms().remove(&room);
+        let home = self.home(room);
+        for part in span::each(open.map_or(0, |open| open.members.shards())) {
+            if part != home {
+                let _ = self.tell_shard(part, Command::CloseRoom { room });
+            }
+        }
+        self.tell_shard(home, Command::CloseRoom { room })
     }
 
     /// Answers a client's offer; the first one makes the peer.
     pub async fn offer(&self, request: OfferRequest) -> Result<OfferAnswer, OfferError> {
         let (answer, answered) = oneshot::channel();
-        let room = request.room;
-        self.ask(room, Command::Offer { request: Box::new(request), answer })
+        let (room, peer) = (request.room, request.peer);
+        let open = self.room(room);
+        let known = open.as_ref().is_some_and(|open| open.members.find(peer).is_some());
+        let shard = match &open {
+            Some(open) => self.place(open, &request).await?,
+            None => self.home(room),
+        };
+        self.ask_shard(shard, Command::Offer { request: Box::new(request), answer })
             .await
             .map_err(|_| OfferError::Overloaded)?;
-        answered.await.map_err(|_| OfferError::Overloaded)?
+        let answer = answered.await.map_err(|_| OfferError::Overloaded)?;
+        if let (Err(_), Some(open), false) = (&answer, open, known) {
+            open.members.remove(peer, shard);
+        }
+        answer
     }
 
     pub fn remove_peer(&self, room: RoomId, peer: PeerId) -> Result<(), MediaError> {
-        self.tell(room, Command::RemovePeer { room, peer })
+        self.tell_peer(room, peer, Command::RemovePeer { room, peer })
     }
 
     /// Mute by the server: while off, nothing of this source is forwarded or captured.
@@ -194,7 +231,7 @@ impl Media {
         source: Source,
         on: bool,
     ) -> Result<(), MediaError> {
-        self.tell(room, Command::SetEnabled { room, peer, source, on })
+        self.tell_peer(room, peer, Command::SetEnabled { room, peer, source, on })
     }
 
     /// What a peer shows of the tracks it is sent, all of them: see [`media::shard::Shard::set_view`].
@@ -204,17 +241,20 @@ impl Media {
         peer: PeerId,
         views: Vec<TrackView>,
     ) -> Result<(), MediaError> {
-        self.tell(room, Command::SetView { room, peer, views })
+        self.tell_peer(room, peer, Command::SetView { room, peer, views })
     }
 
     /// Whom the room's programme shows ([`media::api::Watch::Programme`]).
     pub fn set_programme(&self, room: RoomId, programme: Programme) -> Result<(), MediaError> {
-        self.tell(room, Command::SetProgramme { room, programme })
+        for shard in self.parts(room) {
+            self.tell_shard(shard, Command::SetProgramme { room, programme })?;
+        }
+        Ok(())
     }
 
     /// False: the peer declined; its tracks are not captured.
     pub fn set_may_capture(&self, room: RoomId, peer: PeerId, on: bool) -> Result<(), MediaError> {
-        self.tell(room, Command::SetMayCapture { room, peer, on })
+        self.tell_peer(room, peer, Command::SetMayCapture { room, peer, on })
     }
 
     /// Captures the room's tracks into `target.dir` from now on. A disk that fails does not fail
@@ -261,9 +301,17 @@ impl Media {
     /// How the tracks and subscribers of a room stand; none when it is not open, or when its shard
     /// has no time to say so at once.
     pub async fn room_stats(&self, room: RoomId) -> Option<RoomStats> {
-        let (answer, answered) = oneshot::channel();
-        self.tell(room, Command::Stats { room, answer }).ok()?;
-        tokio::time::timeout(ROOM_STATS, answered).await.ok()?.ok()?
+        let mut whole: Option<RoomStats> = None;
+        for shard in self.parts(room) {
+            let (answer, answered) = oneshot::channel();
+            self.tell_shard(shard, Command::Stats { room, answer }).ok()?;
+            let part = tokio::time::timeout(ROOM_STATS, answered).await.ok()?.ok()??;
+            match &mut whole {
+                Some(whole) => whole.add(part),
+                None => whole = Some(part),
+            }
+        }
+        whole
     }
 
     pub fn stats(&self) -> MediaStats {
@@ -330,30 +378,93 @@ impl Media {
         answered.await.map_err(|_| CaptureError::Overloaded)?
     }
 
-    fn shard(&self, room: RoomId) -> &ShardHandle {
+    /// The shard that a room is at home on.
+    fn home(&self, room: RoomId) -> usize {
         // Fibonacci hashing: room ids are UUIDs whose first bits are a time.
         let folded = (room.0 as u64) ^ ((room.0 >> 64) as u64);
         let hash = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        &self.inner.shards[hash as usize % self.inner.shards.len()]
+        hash as usize % self.inner.shards.len()
     }
 
-    /// Waits for room in the queue.
+    /// Waits for room in the queue of the shard that the room is at home on.
     async fn ask(&self, room: RoomId, command: Command) -> Result<(), MediaError> {
-        let shard = self.shard(room);
+        self.ask_shard(self.home(room), command).await
+    }
+
+    async fn ask_shard(&self, shard: usize, command: Command) -> Result<(), MediaError> {
+        let shard = &self.inner.shards[shard];
         shard.commands.send(command).await.map_err(|_| MediaError::Stopping)?;
         shard.waker.wake();
         Ok(())
     }
 
     /// Does not wait.
-    fn tell(&self, room: RoomId, command: Command) -> Result<(), MediaError> {
-        let shard = self.shard(room);
+    fn tell_shard(&self, shard: usize, command: Command) -> Result<(), MediaError> {
+        let shard = &self.inner.shards[shard];
         shard.commands.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => MediaError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => MediaError::Stopping,
         })?;
         shard.waker.wake();
         Ok(())
+    }
+
+    fn tell_peer(&self, room: RoomId, peer: PeerId, command: Command) -> Result<(), MediaError> {
+        let shard = self.room(room).and_then(|open| open.members.find(peer));
+        self.tell_shard(shard.unwrap_or_else(|| self.home(room)), command)
+    }
+
+    /// Where the peer of an offer is or goes; the room is opened there if it was not.
+    async fn place(&self, open: &OpenRoom, request: &OfferRequest) -> Result<usize, OfferError> {
+        let (room, home) = (request.room, self.home(request.room));
+        let publishes = !request.publications.is_empty();
+        let count = self.inner.shards.len().min(media::relay::MAX_SHARDS);
+        let shard = open.members.place(request.peer, home, count, self.inner.span, publishes);
+        if open.members.shards() >> shard & 1 != 0 {
+            return Ok(shard);
+        }
+        let (answer, answered) = oneshot::channel();
+        let events = open.events.upgrade().ok_or(OfferError::NoSuchRoom)?;
+        let members = Arc::clone(&open.members);
+        let command = Command::OpenRoom { room, events, members, part: true, answer };
+        let overloaded = |_| OfferError::Overloaded;
+        self.ask_shard(shard, command).await.map_err(overloaded)?;
+        match answered.await {
+            // Of two offers at once the other one opened it.
+            Ok(Ok(()) | Err(MediaError::AlreadyOpen)) => {}
+            _ => {
+                open.members.remove(request.peer, shard);
+                return Err(OfferError::Overloaded);
+            }
+        }
+        for other in span::each(open.members.spread(shard)).filter(|other| *other != shard) {
+            let link = |other| Command::LinkRoom { room, other };
+            self.ask_shard(shard, link(other)).await.map_err(overloaded)?;
+            self.ask_shard(other, link(shard)).await.map_err(overloaded)?;
+        }
+        Ok(shard)
+    }
+
+    /// Closes what is left of a room on all its shards.
+    fn close_parts(&self, room: RoomId) {
+        for shard in self.parts(room) {
+            let _ = self.tell_shard(shard, Command::CloseRoom { room });
+        }
+        self.rooms().remove(&room);
+    }
+
+    /// The shards that a room is on; its home if nothing is known of it.
+    fn parts(&self, room: RoomId) -> impl Iterator<Item = usize> + use<> {
+        let shards = self.room(room).map_or(0, |open| open.members.shards());
+        span::each(shards | 1 << self.home(room))
+    }
+
+    fn room(&self, room: RoomId) -> Option<OpenRoom> {
+        self.rooms().get(&room).cloned()
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, HashMap<RoomId, OpenRoom>> {
+        lock(&self.inner.rooms)
     }
 
     fn captures(&self) -> MutexGuard<'_, HashMap<RoomId, Arc<watch::Sender<CaptureStatus>>>> {

@@ -26,6 +26,7 @@ mod handle;
 mod link;
 mod room_events;
 mod shard_thread;
+mod span;
 mod stats;
 mod udp;
 mod wake;

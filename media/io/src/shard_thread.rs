@@ -19,7 +19,8 @@ use crate::command::Command;
 use crate::error::{CaptureError, MediaError};
 use crate::link::{LinkMessage, LinkTable, batch};
 use crate::room_events::{Delivery, RoomEvents};
-use crate::stats::{SharedShard, add};
+use crate::span::{Members, Rings};
+use crate::stats::{SharedIo, SharedShard, add};
 use crate::udp::{Receiver, Transmitter};
 use crate::wake::Waker;
 
@@ -45,6 +46,9 @@ enum Capture {
 
 struct Room {
     events: RoomEvents,
+    members: Arc<Members>,
+    /// At home on another shard.
+    part: bool,
     capture: Capture,
 }
 
@@ -60,6 +64,8 @@ pub(crate) struct Parts {
     pub commands: mpsc::Receiver<Command>,
     /// Of streams and relays.
     pub arrivals: mpsc::Receiver<LinkMessage>,
+    /// From and to the other shards.
+    pub rings: Rings,
     pub waker: Waker,
     pub index: usize,
     pub tap: BlockTap,
@@ -131,6 +137,7 @@ impl ShardThread {
         }
         self.commands();
         self.arrivals();
+        self.relays();
         let now = Instant::now();
         if self.core.next_timeout().is_some_and(|at| at <= now) {
             self.timers();
@@ -206,6 +213,18 @@ impl ShardThread {
         self.parts.waker.wake();
     }
 
+    /// What other shards of the same rooms brought.
+    fn relays(&mut self) {
+        let Self { parts, core, egress, links, .. } = self;
+        let Parts { rings, tap, shared, transmitter, socket, .. } = parts;
+        let io = &shared.io;
+        tap.set_now(Instant::now());
+        rings.take(core, egress, tap, io, |egress| {
+            transmit(transmitter, socket, links, egress, io);
+        });
+        rings.carry(core, io);
+    }
+
     fn timers(&mut self) {
         let now = Instant::now();
         self.last_timers = now;
@@ -215,19 +234,11 @@ impl ShardThread {
     }
 
     fn send(&mut self) {
-        if self.egress.runs.is_empty() {
-            return;
-        }
-        let io = &self.parts.shared.io;
-        let sent = self.parts.transmitter.send(&self.parts.socket, &self.egress);
-        self.links.send(&self.egress, io);
-        self.egress.clear();
-        add(&io.datagrams_out, sent.datagrams);
-        add(&io.bytes_out, sent.bytes);
-        add(&io.messages_out, sent.messages);
-        add(&io.sends, sent.calls);
-        add(&io.send_dropped, sent.dropped);
-        add(&io.gso_refused, sent.refused);
+        let Self { parts, core, egress, links, .. } = self;
+        let Parts { rings, shared, transmitter, socket, .. } = parts;
+        // First: other shards can begin while this one is in the kernel.
+        rings.carry(core, &shared.io);
+        transmit(transmitter, socket, links, egress, &shared.io);
     }
 
     fn commands(&mut self) {
@@ -248,9 +259,10 @@ impl ShardThread {
     fn obey(&mut self, command: Command) {
         let now = Instant::now();
         match command {
-            Command::OpenRoom { room, events, answer } => {
-                let _ = answer.send(self.open_room(room, events));
+            Command::OpenRoom { room, events, members, part, answer } => {
+                let _ = answer.send(self.open_room(room, events, members, part));
             }
+            Command::LinkRoom { room, other } => self.core.link_room(room, other as u8),
             Command::CloseRoom { room } => self.close_room(room),
             Command::Offer { request, answer } => {
                 let _ = answer.send(self.core.offer(now, *request));
@@ -289,7 +301,13 @@ impl ShardThread {
         }
     }
 
-    fn open_room(&mut self, room: RoomId, events: mpsc::Sender<Event>) -> Result<(), MediaError> {
+    fn open_room(
+        &mut self,
+        room: RoomId,
+        events: mpsc::Sender<Event>,
+        members: Arc<Members>,
+        part: bool,
+    ) -> Result<(), MediaError> {
         if self.rooms.contains_key(&room) {
             return Err(MediaError::AlreadyOpen);
         }
@@ -298,7 +316,7 @@ impl ShardThread {
         }
         self.core.open_room(room);
         let events = RoomEvents::new(events);
-        self.rooms.insert(room, Room { events, capture: Capture::Off });
+        self.rooms.insert(room, Room { events, members, part, capture: Capture::Off });
         self.count_rooms();
         Ok(())
     }
@@ -374,6 +392,12 @@ impl ShardThread {
     fn events(&mut self) {
         while let Some(event) = self.core.poll_event() {
             if let Some(room) = self.rooms.get_mut(&event.room()) {
+                if let Event::PeerGone { peer, .. } = event {
+                    room.members.remove(peer, self.parts.index);
+                }
+                if room.part && matches!(event, Event::Speaker { .. }) {
+                    continue;
+                }
                 self.events_waiting |= room.events.push(event) != Delivery::Done;
             }
         }
@@ -433,11 +457,33 @@ impl ShardThread {
                 // A full queue leaves the tracks open; they end with the writer.
                 let _ = self.parts.writer.try_send(Message::Stop { room, done: None });
             }
+            state.members.fail();
             state.events.push(Event::RoomFailed { room });
         }
         self.count_rooms();
         self.core = make_core(&self.parts);
     }
+}
+
+fn transmit(
+    transmitter: &mut Transmitter,
+    socket: &UdpSocket,
+    links: &mut LinkTable,
+    egress: &mut Egress,
+    io: &SharedIo,
+) {
+    if egress.runs.is_empty() {
+        return;
+    }
+    let sent = transmitter.send(socket, egress);
+    links.send(egress, io);
+    egress.clear();
+    add(&io.datagrams_out, sent.datagrams);
+    add(&io.bytes_out, sent.bytes);
+    add(&io.messages_out, sent.messages);
+    add(&io.sends, sent.calls);
+    add(&io.send_dropped, sent.dropped);
+    add(&io.gso_refused, sent.refused);
 }
 
 fn make_core(parts: &Parts) -> Shard {

@@ -48,6 +48,11 @@ pub struct IoStats {
     /// Rooms failed because nobody read their events.
     pub rooms_unread: u64,
     pub panics: u64,
+    /// Packets handed to and taken from other shards of a room, and those that one was too busy
+    /// to take.
+    pub relay_packets_out: u64,
+    pub relay_packets_in: u64,
+    pub relay_dropped: u64,
     /// Gauge: streams and relays open.
     pub links: u64,
     /// Datagrams that came over them, and those given to them.
@@ -111,6 +116,9 @@ shared!(
     events_merged,
     rooms_unread,
     panics,
+    relay_packets_out,
+    relay_packets_in,
+    relay_dropped,
     links,
     link_datagrams_in,
     link_datagrams_out,

@@ -56,6 +56,16 @@ pub struct RoomStats {
     pub slots: Vec<SlotStats>,
 }
 
+impl RoomStats {
+    /// Takes in what another shard of the same room counts. A track is told by the shard of its
+    /// publisher, which counts its own subscribers.
+    pub fn add(&mut self, part: RoomStats) {
+        self.peers.extend(part.peers);
+        self.tracks.extend(part.tracks);
+        self.slots.extend(part.slots);
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct PeerStats {
     pub peer: PeerId,

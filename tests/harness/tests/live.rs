@@ -5,4 +5,5 @@ mod live {
     pub mod faults;
     pub mod meeting;
     pub mod rig;
+    pub mod spanning;
 }

@@ -52,19 +52,29 @@ impl Rig {
         let (sdp, mids) = client.offer(media).unwrap();
         let publications =
             mids.iter().zip(sources).map(|(mid, &source)| (mid.to_string(), source)).collect();
-        let request = OfferRequest {
+        let request = OfferRequest { publications, ..self.request(peer, sdp) };
+        let answer = self.runtime.block_on(self.media.offer(request)).unwrap();
+        client.answer(&answer.sdp).unwrap();
+        (client, mids, answer.assignments)
+    }
+
+    /// An offer that publishes nothing.
+    pub fn request(&self, peer: u128, sdp: String) -> OfferRequest {
+        OfferRequest {
             room: ROOM,
             peer: PeerId(peer),
             owner: OwnerId(peer),
             sdp,
-            publications,
+            publications: Vec::new(),
             may_publish: true,
             may_capture: true,
             watch: Watch::Everyone,
-        };
-        let answer = self.runtime.block_on(self.media.offer(request)).unwrap();
-        client.answer(&answer.sdp).unwrap();
-        (client, mids, answer.assignments)
+        }
+    }
+
+    /// A camera of a connected client.
+    pub fn camera(&self, client: Client, mid: Mid) -> Camera {
+        Camera { client, mid, next: 0, keyframe: true, only_keyframes: false, sent: Vec::new() }
     }
 
     /// A connected publisher of a camera.
@@ -72,14 +82,7 @@ impl Rig {
         let video = [(MediaKind::Video, Direction::SendOnly)];
         let (mut client, mids, _) = self.join(peer, &video, &[Source::Camera]);
         assert!(client.run_until(SOON, |_| {}, Client::is_connected).unwrap(), "connected");
-        Camera {
-            client,
-            mid: mids[0],
-            next: 0,
-            keyframe: true,
-            only_keyframes: false,
-            sent: Vec::new(),
-        }
+        self.camera(client, mids[0])
     }
 
     /// A connected receiver of one video.
