@@ -403,7 +403,8 @@ impl Shard {
 }
 
 /// Where packets of other shards and of caches come from.
-pub(super) const NOWHERE: Remote = Remote::udp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+pub(super) const NOWHERE: Remote =
+    Remote::udp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
 
 /// An empty list of another lifetime in the same memory (collecting in place reuses it).
 fn recycle<'a, 'b>(mut list: Vec<Datagram<'a>>) -> Vec<Datagram<'b>> {
