@@ -20,6 +20,7 @@ use crate::auth::password::{PasswordError, Passwords};
 use crate::auth::{InstallationKey, JoinTokens, KeyError, SignIns};
 use crate::clock::Clock;
 use crate::config::{Config, DataDirError};
+use crate::http::network::Network;
 use crate::http::tls::TlsError;
 use crate::room::Registry;
 use crate::room::clock::MachineClock;
@@ -41,6 +42,8 @@ pub struct App {
     pub appender: JournalAppender,
     pub rooms: Arc<Registry>,
     pub orgs: OrgCache,
+    /// Limits of the connection test.
+    pub network: Network,
     ready: AtomicBool,
 }
 
@@ -112,6 +115,7 @@ impl App {
             sign_ins: SignIns::new(store.clone(), clock.clone(), passwords),
             rooms: Registry::new(ports, machine.clone()),
             orgs: OrgCache::new(clock.clone()),
+            network: Network::default(),
             ready: AtomicBool::new(false),
             config,
             clock,

@@ -14,6 +14,7 @@ pub mod domain;
 pub mod export;
 pub mod http;
 pub mod journal;
+pub mod metrics;
 pub mod room;
 pub mod store;
 pub mod ws;

@@ -25,7 +25,7 @@ impl Stage {
 
 macro_rules! counters {
     (
-        totals { $($(#[$total_doc:meta])* $total:ident,)+ }
+        totals { $($(#[$total_doc:meta])* $what:ident: $total:ident,)+ }
         drops { $($(#[$drop_doc:meta])* $reason:ident: $field:ident = $stage:ident $name:literal,)+ }
     ) => {
         /// Totals since the shard began; each drop has its reason.
@@ -33,6 +33,16 @@ macro_rules! counters {
         pub struct Counters {
             $($(#[$total_doc])* pub $total: u64,)+
             $($(#[$drop_doc])* pub $field: u64,)+
+        }
+
+        /// What is counted besides drops.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Total {
+            $($(#[$total_doc])* $what,)+
+        }
+
+        impl Total {
+            pub const ALL: &'static [Total] = &[$(Total::$what,)+];
         }
 
         /// Why a packet was not forwarded.
@@ -61,6 +71,10 @@ macro_rules! counters {
                 match reason { $(DropReason::$reason => self.$field += amount,)+ }
             }
 
+            pub fn total(&self, total: Total) -> u64 {
+                match total { $(Total::$what => self.$total,)+ }
+            }
+
             pub fn dropped(&self, reason: DropReason) -> u64 {
                 match reason { $(DropReason::$reason => self.$field,)+ }
             }
@@ -71,25 +85,25 @@ macro_rules! counters {
 counters! {
     totals {
         /// Datagrams and bytes received, whatever they were.
-        datagrams_in,
-        bytes_in,
+        DatagramsIn: datagrams_in,
+        BytesIn: bytes_in,
         /// Media packets accepted, and sealed copies of them sent.
-        packets_in,
-        packets_forwarded,
+        PacketsIn: packets_in,
+        PacketsForwarded: packets_forwarded,
         /// Retransmissions sent to subscribers, and NACKed numbers they asked for.
-        rtx_sent,
-        nacks_in,
+        RtxSent: rtx_sent,
+        NacksIn: nacks_in,
         /// Sequence numbers asked of publishers, retransmissions that came, and those that filled
         /// a gap.
-        nacks_out,
-        rtx_in,
-        rtx_repaired,
+        NacksOut: nacks_out,
+        RtxIn: rtx_in,
+        RtxRepaired: rtx_repaired,
         /// Audio frames taken from redundancy.
-        red_recovered,
-        plis_in,
-        plis_out,
+        RedRecovered: red_recovered,
+        PlisIn: plis_in,
+        PlisOut: plis_out,
         /// Key frame requests of one viewer beyond one a second.
-        plis_refused,
+        PlisRefused: plis_refused,
     }
     drops {
         /// Not STUN, DTLS, RTP or RTCP.

@@ -16,7 +16,7 @@ use crate::api::{
     Event, GoneReason, LARGE_ROOM, OfferAnswer, OfferError, OfferRequest, PeerId, Programme,
     RoomId, Source, TrackView, VOICES,
 };
-pub use crate::counters::{Counters, DropReason, Stage};
+pub use crate::counters::{Counters, DropReason, Stage, Total};
 use crate::sfu::peer::{Peer, PeerKey};
 use crate::sfu::room::{Room, RoomKey};
 use crate::sfu::track::{Track, TrackKey};

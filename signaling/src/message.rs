@@ -10,7 +10,7 @@ use ts_rs::TS;
 
 use crate::error::WireError;
 use crate::view::{
-    ChatMessage, Counts, ParticipantView, RecordingView, SessionSnapshot, SessionState,
+    ChatMessage, Counts, Grade, ParticipantView, RecordingView, SessionSnapshot, SessionState,
 };
 
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -205,6 +205,12 @@ pub struct Assignment {
     pub source: Source,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ParticipantQuality {
+    pub participant: String,
+    pub grade: Grade,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum LeaveReason {
@@ -280,6 +286,10 @@ pub enum Event {
     /// The newer devices have gone: this one may publish again. Its sources stay switched off
     /// until it switches them on.
     MayPublish,
+    /// Connection quality of those for whom it changed; at most one such event a second.
+    Quality {
+        participants: Vec<ParticipantQuality>,
+    },
     /// The media transport of this endpoint is up or gone (consent expired).
     MediaConnected {
         connected: bool,

@@ -49,6 +49,15 @@ pub enum MemberClass {
     RightsSuspended,
 }
 
+/// Connection quality, 好 / 一般 / 差; what it is made of stands in docs/STATISTICS.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    Good,
+    Fair,
+    Poor,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ParticipantView {
     /// The person: the same after a reload and on every device.
@@ -69,6 +78,10 @@ pub struct ParticipantView {
     pub hand: bool,
     /// False: declined the recording notice, so not captured.
     pub consent: bool,
+    /// Of the device that publishes; absent while nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub quality: Option<Grade>,
     /// Wall time of this presence's start.
     #[ts(type = "number")]
     pub since_us: i64,

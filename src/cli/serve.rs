@@ -18,6 +18,9 @@ pub struct Serve {
     place: Place,
     #[command(flatten)]
     listening: Listening,
+    /// 读取 /metrics 所需的令牌；不写则仅限本机读取
+    #[arg(long, value_name = "TOKEN", env = "YUNTANG_METRICS_TOKEN", hide_env_values = true)]
+    metrics_token: Option<String>,
     /// 启动后不打开浏览器
     #[arg(long)]
     no_open: bool,
@@ -28,6 +31,7 @@ pub fn run(verb: Serve) -> Result<(), Failure> {
     config.port = verb.listening.port;
     config.listen = verb.listening.listen;
     config.public_ips = verb.listening.public_ip;
+    config.metrics_token = verb.metrics_token.filter(|token| !token.is_empty());
     config.open_browser = !verb.no_open;
     log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread()

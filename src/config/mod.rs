@@ -40,6 +40,8 @@ pub struct Config {
     pub port_times: PortTimes,
     /// Program that renders recordings as its verb `worker`; `None` is this program itself.
     pub worker: Option<PathBuf>,
+    /// Whoever scrapes `/metrics` shows this; without it only the machine itself may.
+    pub metrics_token: Option<String>,
     /// Open the start page in the machine's browser once ready.
     pub open_browser: bool,
 }
@@ -56,6 +58,7 @@ impl Config {
             head_timeout: HEAD_TIMEOUT,
             port_times: PortTimes::default(),
             worker: None,
+            metrics_token: None,
             open_browser: false,
         }
     }

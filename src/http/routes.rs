@@ -8,7 +8,10 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 use axum::{Router, middleware as layer};
 
-use super::{account, archive, assets, health, join, middleware, people, sessions};
+use super::{
+    account, archive, assets, health, join, metrics, middleware, network, people, sessions,
+    statistics,
+};
 use crate::app::App;
 use crate::ws::Ws;
 
@@ -62,6 +65,11 @@ fn quick() -> Routes {
         .add(POST, "/api/sessions/{id}/cancel", sessions::cancel)
         .add(PUT, "/api/sessions/{id}/policy", sessions::policy)
         .add(POST, "/api/sessions/{id}/join", join::join)
+        .add(GET, "/api/sessions/{id}/stats", statistics::read)
+        .add(GET, "/api/network", network::info)
+        .add(POST, "/api/network/probe", network::probe)
+        .add(GET, "/api/network/download", network::download)
+        .add(POST, "/api/network/upload", network::upload)
         .add(GET, "/api/people", people::list)
         .add(GET, "/api/archive/{id}", archive::read)
         .add(GET, "/api/archive/{id}/journal", archive::journal)
@@ -69,6 +77,7 @@ fn quick() -> Routes {
         .add(POST, "/api/archive/{id}/render", archive::render)
         .add(GET, "/livez", health::live)
         .add(GET, "/readyz", health::ready)
+        .add(GET, "/metrics", metrics::metrics)
         .add(GET, "/ca.crt", health::ca)
 }
 

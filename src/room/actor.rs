@@ -7,6 +7,7 @@
 //! comes back.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signaling::view::{Counts, RecordingState, SessionState};
@@ -19,6 +20,7 @@ use super::effect::{
     MediaNotice, Ticket,
 };
 use super::ports::{NotDurable, OfferCommand, Ports};
+use super::report::{MediaReport, MediaSampler};
 use super::state::RoomState;
 use crate::domain::{EndpointId, SessionId};
 
@@ -32,6 +34,8 @@ const BATCH: usize = 64;
 const OFFER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pause before the shard is asked again to open a room that it lost.
 const MEDIA_RETRY: Duration = Duration::from_secs(1);
+/// Between two looks at the media statistics.
+const SAMPLE: Duration = Duration::from_secs(2);
 /// Stopping the capture and signing must not hold a room forever.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -90,6 +94,7 @@ pub struct RoomHandle {
     clock: SessionClock,
     mailbox: mpsc::Sender<Command>,
     glance: watch::Receiver<Glance>,
+    report: watch::Receiver<Arc<MediaReport>>,
 }
 
 /// A running room at a glance, for lists of meetings.
@@ -102,6 +107,11 @@ pub struct Glance {
 impl RoomHandle {
     pub fn glance(&self) -> Glance {
         *self.glance.borrow()
+    }
+
+    /// The latest media statistics, a few seconds old at most.
+    pub fn media_report(&self) -> Arc<MediaReport> {
+        Arc::clone(&self.report.borrow())
     }
 
     /// Waits while the mailbox is full.
@@ -152,6 +162,9 @@ pub(super) struct Actor {
     ports: Ports,
     mailbox: mpsc::Receiver<Command>,
     shown: watch::Sender<Glance>,
+    sampler: MediaSampler,
+    reported: watch::Sender<Arc<MediaReport>>,
+    next_sample: tokio::time::Instant,
     media: mpsc::Receiver<MediaNotice>,
     capture: Option<watch::Receiver<CaptureReport>>,
     lines: HashMap<EndpointId, mpsc::Sender<ToLine>>,
@@ -175,7 +188,8 @@ impl Actor {
     ) -> (Self, RoomHandle) {
         let (tx, mailbox) = mpsc::channel(MAILBOX);
         let (shown, glance) = watch::channel(state.glance());
-        let handle = RoomHandle { session, clock: clock.clone(), mailbox: tx, glance };
+        let (reported, report) = watch::channel(Arc::default());
+        let handle = RoomHandle { session, clock: clock.clone(), mailbox: tx, glance, report };
         let actor = Self {
             session,
             state,
@@ -183,6 +197,9 @@ impl Actor {
             ports,
             mailbox,
             shown,
+            sampler: MediaSampler::default(),
+            reported,
+            next_sample: tokio::time::Instant::now() + SAMPLE,
             media,
             capture: None,
             lines: HashMap::new(),
@@ -242,6 +259,9 @@ impl Actor {
                 report = capture_changed(&mut self.capture) => inputs.push(Input::Capture(report)),
                 () = tokio::time::sleep_until(due.into()) => inputs.push(Input::Tick),
                 () = at(media_due) => self.reopen_media().await,
+                () = tokio::time::sleep_until(self.next_sample) => {
+                    inputs.extend(self.sample_media().await);
+                }
             }
             while inputs.len() < BATCH {
                 match self.mailbox.try_recv() {
@@ -487,6 +507,20 @@ impl Actor {
             }
             Err(_) => self.media_lost_at = Some(tokio::time::Instant::now()),
         }
+    }
+
+    /// Pulls the statistics of the room's media; what follows for the state is the grades.
+    async fn sample_media(&mut self) -> Option<Input> {
+        self.next_sample = tokio::time::Instant::now() + SAMPLE;
+        if self.lines.is_empty() {
+            return None;
+        }
+        let stats = self.ports.media.stats(self.session).await?;
+        let now = tokio::time::Instant::now().into_std();
+        let report = self.sampler.take(now, self.clock.now().wall_us, stats);
+        let grades = report.grades();
+        self.reported.send_replace(Arc::new(report));
+        Some(Input::Quality(grades))
     }
 
     async fn store_state(&mut self, state: SessionState, at_us: i64) {

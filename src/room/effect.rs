@@ -4,7 +4,7 @@
 //! runs; the actor may run the journal parts of a whole batch of inputs as one append, because no
 //! effect ever has to come *before* an event it follows from.
 
-use signaling::view::{ChatMessage, MemberClass, Role, SessionState};
+use signaling::view::{ChatMessage, Grade, MemberClass, Role, SessionState};
 use signaling::{
     Assignment, Event, Publication, Reply, Request, ShownTrack, Source, Welcome, WireError,
 };
@@ -81,6 +81,8 @@ pub enum Input {
     },
     Media(MediaNotice),
     Capture(CaptureReport),
+    /// Connection quality of endpoints, as the media sampler grades it.
+    Quality(Vec<(EndpointId, Grade)>),
     /// Time has come to [`super::state::RoomState::next_timeout`].
     Tick,
 }

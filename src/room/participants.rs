@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use signaling::Source;
-use signaling::view::{MemberClass, ParticipantView, Role};
+use signaling::view::{Grade, MemberClass, ParticipantView, Role};
 
 use crate::domain::{EndpointId, PersonId};
 
@@ -48,6 +48,8 @@ pub(super) struct Person {
     pub class: Option<MemberClass>,
     pub consent: bool,
     pub hand: bool,
+    /// Of the device that publishes; unknown until it was measured.
+    pub quality: Option<Grade>,
     pub since: super::effect::Now,
     /// In the order of arrival: the last one publishes.
     pub endpoints: Vec<EndpointId>,
@@ -146,6 +148,7 @@ impl Participants {
             screen: shows(Source::Screen),
             hand: person.hand,
             consent: person.consent,
+            quality: person.quality.filter(|_| self.is_online(id)),
             since_us: person.since.wall_us,
         })
     }

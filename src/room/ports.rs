@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use media::stats::RoomStats;
+use media_io::MediaStats;
 use signaling::view::{ChatMessage, SessionState};
 use signaling::{Answer, Publication, ShownTrack, Source, WireError};
 use thiserror::Error;
@@ -65,6 +67,14 @@ pub trait MediaPort: Send + Sync + 'static {
     fn resume_capture(&self, session: SessionId) -> BoxFuture<'_, ()>;
     /// Returns when everything is on disk.
     fn stop_capture(&self, session: SessionId) -> BoxFuture<'_, ()>;
+    /// How the room's tracks and subscribers stand; none when media does not say.
+    fn stats(&self, _session: SessionId) -> BoxFuture<'_, Option<RoomStats>> {
+        Box::pin(std::future::ready(None))
+    }
+    /// What media counts as a whole; none when it counts nothing.
+    fn totals(&self) -> Option<MediaStats> {
+        None
+    }
     /// A receiver whose sender is gone when there is no capture.
     fn capture_reports(&self, session: SessionId) -> watch::Receiver<CaptureReport>;
 }

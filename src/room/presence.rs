@@ -81,6 +81,7 @@ impl RoomState {
                     class: arrival.class,
                     consent: arrival.consent,
                     hand: false,
+                    quality: None,
                     since: now,
                     endpoints: Vec::new(),
                 }),

@@ -14,7 +14,8 @@ use super::actor::{Actor, Command, End, RoomHandle, room_gone};
 use super::clock::MachineClock;
 use super::effect::Now;
 use super::parking::Parking;
-use super::ports::{LoadError, Ports};
+use super::ports::{LoadError, MediaPort, Ports};
+use super::report::MediaReport;
 use super::state::RoomState;
 use crate::domain::SessionId;
 
@@ -50,6 +51,18 @@ impl Registry {
     pub fn running(&self) -> Vec<SessionId> {
         let rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         rooms.iter().filter(|(_, slot)| slot.initialized()).map(|(id, _)| *id).collect()
+    }
+
+    /// Media of all rooms.
+    pub fn media(&self) -> Arc<dyn MediaPort> {
+        Arc::clone(&self.ports.media)
+    }
+
+    /// The latest media statistics of a running room.
+    pub fn media_report(&self, session: SessionId) -> Option<Arc<MediaReport>> {
+        let rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let handle = rooms.get(&session)?.get()?;
+        (!handle.is_gone()).then(|| handle.media_report())
     }
 
     /// A running room at a glance.

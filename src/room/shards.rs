@@ -9,7 +9,8 @@ use media::api::{
     Assignment as MediaAssignment, Event, OfferError, OfferRequest, OwnerId, PeerId, RoomId,
     Source as MediaSource, TrackView as MediaTrackView, View, Watch,
 };
-use media_io::{CaptureError, CaptureProblem, CaptureStatus, CaptureTarget, Media};
+use media::stats::RoomStats;
+use media_io::{CaptureError, CaptureProblem, CaptureStatus, CaptureTarget, Media, MediaStats};
 use signaling::{Answer, Assignment, ErrorCode, ShownTrack, Source, WireError};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
@@ -168,6 +169,14 @@ impl MediaPort for Shards {
 
     fn stop_capture(&self, session: SessionId) -> BoxFuture<'_, ()> {
         async move { report(session, self.media.stop_capture(room(session)).await) }.boxed()
+    }
+
+    fn stats(&self, session: SessionId) -> BoxFuture<'_, Option<RoomStats>> {
+        self.media.room_stats(room(session)).boxed()
+    }
+
+    fn totals(&self) -> Option<MediaStats> {
+        Some(self.media.stats())
     }
 
     fn capture_reports(&self, session: SessionId) -> watch::Receiver<CaptureReport> {

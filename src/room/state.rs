@@ -2,7 +2,9 @@
 //!
 //! This file holds the state and the order of things; each subject has its own file beside it:
 //! presence (who comes and goes), chair (who presides), meeting (opening, agenda, chat, hands,
-//! closing), publishing (what is seen and heard), recording, restore (from the journal).
+//! closing), publishing (what is seen and heard), quality, recording, restore (from the journal).
+
+use std::collections::BTreeSet;
 
 use signaling::view::{
     ChatMessage, Counts, ParticipantView, RecordingState, RecordingView, SessionSnapshot,
@@ -44,6 +46,9 @@ pub struct RoomState {
     pub(super) counts: Counts,
     pub(super) next_checkpoint_us: i64,
     pub(super) empty_since_us: Option<i64>,
+    /// Whose connection quality changed and was not told yet, and when it was told last.
+    pub(super) quality_changed: BTreeSet<PersonId>,
+    pub(super) quality_told_mono_us: i64,
     pub(super) out: Vec<Effect>,
 }
 
@@ -68,6 +73,8 @@ impl RoomState {
             counts: Counts::default(),
             next_checkpoint_us: now.mono_us + super::presence::CHECKPOINT_US,
             empty_since_us: Some(now.mono_us),
+            quality_changed: BTreeSet::new(),
+            quality_told_mono_us: i64::MIN / 2,
             out: Vec::new(),
             setup,
         };
@@ -114,6 +121,7 @@ impl RoomState {
             Input::SignedOut { endpoint } => self.signed_out(endpoint, now),
             Input::Media(notice) => self.media_notice(notice),
             Input::Capture(report) => self.capture_report(report, now),
+            Input::Quality(grades) => self.quality(&grades),
             Input::Tick => {}
         }
         if !self.is_ended() {
@@ -135,6 +143,7 @@ impl RoomState {
             | Input::SignedOut { .. }
             | Input::Media(_)
             | Input::Capture(_)
+            | Input::Quality(_)
             | Input::Tick => {}
         }
     }
@@ -199,6 +208,7 @@ impl RoomState {
         self.settle_chair(now);
         self.settle_counts();
         self.settle_recording(now);
+        self.settle_quality(now);
         self.checkpoint(now);
         self.settle_empty(now);
     }
@@ -215,6 +225,7 @@ impl RoomState {
         earlier(self.seat.next_timeout());
         earlier(self.empty_since_us.map(|since| since + EMPTY_CLOSE_US));
         earlier(self.recording_due());
+        earlier(self.quality_due());
         next
     }
 

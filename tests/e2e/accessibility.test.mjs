@@ -69,6 +69,15 @@ describe('accessibility', { timeout: 180_000 }, () => {
     await fine(secretary, 'login-error');
   });
 
+  test('the connection test, running and done', async () => {
+    const anybody = await chromium.page(4);
+    await anybody.goto(`${server.url}/network`);
+    await fine({ page: anybody }, 'network-test');
+    await anybody.until(() => document.querySelector('[data-testid="network-test"]').dataset.summary !== 'running', null, 40_000);
+    await fine({ page: anybody }, 'network-again');
+    await anybody.close();
+  });
+
   test('home, creating a meeting, its page and the password', async () => {
     session = await openMeeting(secretary);
     await fine(secretary, 'create-session');

@@ -29,6 +29,11 @@ const TABLE: &[(&str, &str, [u16; 8])] = &[
     ("GET",  "/api/sessions/{id}",                    [NO,   200,  200,  200,  200,  OUT,  OUT,  OUT]),
     ("PUT",  "/api/sessions/{id}/policy",             [NO,   200,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
     ("POST", "/api/sessions/{id}/join",               [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/sessions/{id}/stats",              [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  409]),
+    ("GET",  "/api/network",                          [200,  200,  200,  200,  200,  200,  200,  200]),
+    ("POST", "/api/network/probe",                    [422,  422,  422,  422,  422,  422,  422,  422]),
+    ("GET",  "/api/network/download",                 [200,  200,  200,  200,  200,  200,  200,  200]),
+    ("POST", "/api/network/upload",                   [204,  204,  204,  204,  204,  204,  204,  204]),
     ("GET",  "/api/archive/{id}",                     [NO,   200,  200,  200,  200,  OUT,  OUT,  OUT]),
     ("GET",  "/api/archive/{id}/journal",             [NO,   200,  200,  200,  200,  OUT,  OUT,  OUT]),
     ("GET",  "/api/archive/{id}/journal.jsonl",       [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
@@ -43,6 +48,7 @@ const TABLE: &[(&str, &str, [u16; 8])] = &[
     ("POST", "/api/logout",                           [NO,   NO,   NO,   NO,   NO,   NO,   NO,   NO]),
     ("GET",  "/livez",                                [200,  200,  200,  200,  200,  200,  200,  200]),
     ("GET",  "/readyz",                               [200,  200,  200,  200,  200,  200,  200,  200]),
+    ("GET",  "/metrics",                              [200,  200,  200,  200,  200,  200,  200,  200]),
     ("GET",  "/ca.crt",                               [200,  200,  200,  200,  200,  200,  200,  200]),
 ];
 
@@ -58,6 +64,7 @@ fn body_of(app: &TestApp, path: &str, role: usize) -> Value {
             "late_after_s": 600, "early_before_s": 600, "min_ratio_permille": 800, "bridge_s": 60,
         }),
         "/api/sessions/{id}/cancel" => json!({ "reason": "改期" }),
+        "/api/network/probe" => json!({ "sdp": "v=0", "way": "udp" }),
         "/api/login" => json!({ "login": format!("unknown{role}"), "password": "not this one" }),
         _ => json!({}),
     }

@@ -16,6 +16,7 @@ declare module "vue-router" {
 const routes: RouteRecordRaw[] = [
   { path: "/", component: () => import("./console/HomePage.vue"), meta: { title: "home.title" } },
   { path: "/login", component: () => import("./console/LoginPage.vue"), meta: { title: "login.title", bare: true, open: true } },
+  { path: "/network", component: () => import("./network/NetworkPage.vue"), meta: { title: "networkTest.title", bare: true, open: true } },
   { path: "/password", component: () => import("./console/PasswordPage.vue"), meta: { title: "password.title" } },
   { path: "/create", component: () => import("./console/CreatePage.vue"), meta: { title: "create.title" } },
   { path: "/sessions/:id", component: () => import("./console/SessionPage.vue"), meta: { title: "session.title" }, props: true },

@@ -4,6 +4,7 @@ mod any_history;
 mod chairing;
 mod coming_and_going;
 mod publishing;
+mod quality;
 mod recording;
 mod restart;
 

@@ -83,6 +83,7 @@ export function participants(count: number, withObserver: boolean): ParticipantV
     screen: false,
     hand: at === 4,
     consent: at !== 5,
+    quality: at === 2 ? "poor" : at === 6 ? "fair" : at === 8 ? undefined : "good",
     since_us: DAY - (20 - at) * MIN,
   }));
   if (withObserver) {

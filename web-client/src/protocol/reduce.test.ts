@@ -20,6 +20,13 @@ describe("what events do to the room", () => {
     expect(view.session.participants[0]).toMatchObject({ id: "a", online: false, mic: false, cam: false, hand: false });
   });
 
+  it("grades those it is told of, and nobody who is away", () => {
+    const graded = play([{ kind: "quality", participants: [{ participant: "a", grade: "poor" }] }]);
+    expect(graded.session.participants.map((one) => one.quality)).toEqual(["poor", undefined]);
+    const left = play([{ kind: "participant_left", participant: "a", reason: "drop" }], graded);
+    expect(left.session.participants[0]?.quality).toBeUndefined();
+  });
+
   it("shows a chat message once, however often a replay brings it", () => {
     const message = { id: "m", participant: "a", name: "甲", text: "到", at_us: 1 };
     const view = play([{ kind: "chat", message }, { kind: "chat", message }]);

@@ -19,7 +19,7 @@ export function reduce(view: RoomView, event: RoomEvent): RoomView {
       return change({
         participants: session.participants.map((one) =>
           one.id === event.participant
-            ? { ...one, online: false, mic: false, cam: false, screen: false, hand: false, devices: 0 }
+            ? { ...one, online: false, mic: false, cam: false, screen: false, hand: false, devices: 0, quality: undefined }
             : one,
         ),
       });
@@ -43,6 +43,15 @@ export function reduce(view: RoomView, event: RoomEvent): RoomView {
       return change({ speaker: event.participant });
     case "recording":
       return change({ recording: event.recording });
+    case "quality": {
+      const grades = new Map(event.participants.map((one) => [one.participant, one.grade]));
+      return change({
+        participants: session.participants.map((one) => {
+          const quality = grades.get(one.id);
+          return quality ? { ...one, quality } : one;
+        }),
+      });
+    }
     case "slots":
     case "assignments":
     case "muted":
