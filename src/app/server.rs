@@ -142,7 +142,7 @@ pub fn certificate_names(config: &Config) -> (Vec<String>, Vec<IpAddr>) {
 }
 
 /// One shard a core, up to four; the UDP port of each is the TCP port plus its index.
-fn media_config(config: &Config, tcp: SocketAddr) -> MediaConfig {
+pub fn media_config(config: &Config, tcp: SocketAddr) -> MediaConfig {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = u16::try_from(cores.clamp(1, 4)).unwrap_or(1);
     let listen = config.listen.unwrap_or_else(any_address);

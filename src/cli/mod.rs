@@ -34,7 +34,7 @@ enum Verb {
     Serve(serve::Serve),
     /// 建立数据目录、密钥、证书和首个管理员（已有数据不变）
     Init(init::Init),
-    /// 检查端口、磁盘、时钟、数据库和音视频组件
+    /// 检查端口、地址、证书、磁盘、时钟、数据库和音视频组件，逐项说明该怎么办
     Doctor(doctor::Doctor),
     /// 管理账号
     #[command(subcommand)]

@@ -71,18 +71,50 @@ pub fn server_config(
     if !leaf_is_current(keys, &names, now_s) {
         make_leaf(keys, &names, now_s)?;
     }
-    let damaged = |path: &Path| TlsError::Damaged(path.to_owned());
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&cert_path)
-        .and_then(Iterator::collect)
-        .map_err(|_| damaged(&cert_path))?;
-    let key = PrivateKeyDer::from_pem_file(&key_path).map_err(|_| damaged(&key_path))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+    let mut config = use_leaf(&cert_path, &key_path)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The server's settings with this leaf; checks that key and certificate belong together.
+fn use_leaf(cert_path: &Path, key_path: &Path) -> Result<ServerConfig, TlsError> {
+    let damaged = |path: &Path| TlsError::Damaged(path.to_owned());
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert_path)
+        .and_then(Iterator::collect)
+        .map_err(|_| damaged(cert_path))?;
+    let key = PrivateKeyDer::from_pem_file(key_path).map_err(|_| damaged(key_path))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?)
+}
+
+/// The leaf on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeafStatus {
+    Missing,
+    /// A file cannot be read, or the key is not the certificate's.
+    Damaged,
+    Made {
+        names: BTreeSet<String>,
+        /// Seconds UTC.
+        not_after: i64,
+    },
+}
+
+/// Looks at the leaf without changing anything.
+pub fn leaf_status(keys: &Path) -> LeafStatus {
+    let (cert_path, key_path) = (keys.join("tls.crt"), keys.join("tls.key"));
+    if !cert_path.exists() && !key_path.exists() {
+        return LeafStatus::Missing;
+    }
+    let note = fs::read(keys.join("tls.json")).ok();
+    let note = note.and_then(|bytes| serde_json::from_slice::<LeafNote>(&bytes).ok());
+    match (note, use_leaf(&cert_path, &key_path)) {
+        (Some(note), Ok(_)) => LeafStatus::Made { names: note.names, not_after: note.not_after },
+        _ => LeafStatus::Damaged,
+    }
 }
 
 fn ensure_ca(keys: &Path, now_s: i64) -> Result<(), TlsError> {
@@ -186,6 +218,20 @@ mod tests {
         server_config(&keys, &names, &[here, there], NOW + 340 * DAY).unwrap();
         assert_ne!(leaf(&keys), second);
         assert_eq!(fs::read(ca_file(&keys)).unwrap(), ca);
+        fs::remove_dir_all(keys).unwrap();
+    }
+
+    #[test]
+    fn the_leaf_can_be_looked_at() {
+        let keys = folder();
+        assert_eq!(leaf_status(&keys), LeafStatus::Missing);
+        server_config(&keys, &["localhost".to_owned()], &[], NOW).unwrap();
+        let LeafStatus::Made { names, not_after } = leaf_status(&keys) else { panic!("made") };
+        assert_eq!(names, BTreeSet::from(["localhost".to_owned()]));
+        assert!((360..=366).contains(&((not_after - NOW / 1_000_000) / 86_400)));
+        // A key that is not this certificate's.
+        fs::write(keys.join("tls.key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        assert_eq!(leaf_status(&keys), LeafStatus::Damaged);
         fs::remove_dir_all(keys).unwrap();
     }
 

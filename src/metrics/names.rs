@@ -90,15 +90,30 @@ pub enum IoDrop {
     Truncated,
     /// The kernel's buffer stayed full, or the address is bad.
     SendRefused,
+    /// Did not fit into the queue of a TCP stream or relay: video, which gives way first.
+    StreamFullVideo,
+    /// The same, of anything else.
+    StreamFull,
+    /// For a TCP stream or relay that has ended.
+    StreamEnded,
 }
 
 impl IoDrop {
-    pub const ALL: [Self; 2] = [Self::Truncated, Self::SendRefused];
+    pub const ALL: [Self; 5] = [
+        Self::Truncated,
+        Self::SendRefused,
+        Self::StreamFullVideo,
+        Self::StreamFull,
+        Self::StreamEnded,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Truncated => "truncated",
             Self::SendRefused => "send_refused",
+            Self::StreamFullVideo => "stream_full_video",
+            Self::StreamFull => "stream_full",
+            Self::StreamEnded => "stream_ended",
         }
     }
 
@@ -106,6 +121,9 @@ impl IoDrop {
         match self {
             Self::Truncated => io.datagrams_truncated,
             Self::SendRefused => io.send_dropped,
+            Self::StreamFullVideo => io.link_dropped_video,
+            Self::StreamFull => io.link_dropped_other,
+            Self::StreamEnded => io.link_unknown,
         }
     }
 }
@@ -165,6 +183,16 @@ pub const IO: &[Io] = &[
     (counter("yuntang_media_rooms_unread_total", "Rooms failed: events not read"), |io| {
         io.rooms_unread
     }),
+    (gauge("yuntang_media_streams", "TCP streams and relays open"), |io| io.links),
+    (counter("yuntang_media_stream_datagrams_received_total", "Datagrams over streams"), |io| {
+        io.link_datagrams_in
+    }),
+    (counter("yuntang_media_stream_datagrams_sent_total", "Datagrams given to streams"), |io| {
+        io.link_datagrams_out
+    }),
+    (counter("yuntang_media_stream_sent_bytes_total", "Bytes given to streams"), |io| {
+        io.link_bytes_out
+    }),
     (counter("yuntang_media_panics_total", "Shards begun again after a bug"), |io| io.panics),
 ];
 
@@ -183,6 +211,55 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    /// A number in each field, and the sum of all that is told of them: a field that is added
+    /// and not told does not compile here, or does not add up.
+    #[test]
+    fn everything_that_io_and_capture_count_is_told() {
+        let io = IoStats {
+            rooms: 1,
+            commands_waiting: 1 << 1,
+            receives: 1 << 2,
+            datagrams_in: 0, // the core's own count of the same is told
+            datagrams_truncated: 1 << 4,
+            datagrams_out: 1 << 5,
+            bytes_out: 1 << 6,
+            messages_out: 1 << 7,
+            sends: 1 << 8,
+            send_dropped: 1 << 9,
+            gso_refused: 1 << 10,
+            gso: false,
+            events_merged: 1 << 12,
+            rooms_unread: 1 << 13,
+            panics: 1 << 14,
+            links: 1 << 15,
+            link_datagrams_in: 1 << 16,
+            link_datagrams_out: 1 << 17,
+            link_bytes_out: 1 << 18,
+            link_dropped_video: 1 << 19,
+            link_dropped_other: 1 << 20,
+            link_unknown: 1 << 21,
+            capture_dropped: 1 << 22,
+        };
+        let capture = CaptureStats {
+            rooms: 1,
+            bytes: 1 << 1,
+            segments: 1 << 2,
+            syncs: 1 << 3,
+            errors: 1 << 4,
+            dropped: 1 << 5,
+            panics: 1 << 6,
+        };
+        let shards = vec![media_io::ShardStats { io, ..Default::default() }];
+        let stats = MediaStats { shards, capture };
+        let told: u64 = IO.iter().map(|(_, of)| of(&io)).sum::<u64>()
+            + IoDrop::ALL.iter().map(|drop| drop.of(&io)).sum::<u64>()
+            + CaptureDrop::NoBlock.of(&stats);
+        assert_eq!(told, (1 << 23) - 1 - (1 << 3) - (1 << 11));
+        let told: u64 = CAPTURE.iter().map(|(_, of)| of(&capture)).sum::<u64>()
+            + CaptureDrop::Disk.of(&stats);
+        assert_eq!(told, (1 << 7) - 1);
+    }
 
     #[test]
     fn names_are_unique_and_counters_say_so() {

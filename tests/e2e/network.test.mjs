@@ -132,15 +132,25 @@ describe('network', { timeout: 180_000 }, () => {
     await member.page.raw.setViewportSize(PHONE);
     await shot(member.page, 'room-quality-phone');
 
-    const { status, json } = await chair.api(`/api/sessions/${session}/stats`);
-    assert.equal(status, 200, JSON.stringify(json));
+    // Rates need two looks at the counters, two seconds apart.
+    const json = await chair.page.until(
+      async ([path, from]) => {
+        const answer = await fetch(path);
+        const body = await answer.json();
+        const mine = body.participants?.find((one) => one.participant === from);
+        const flows = (list, key) => list.some((one) => one[key] === mine?.endpoint && one.source === 'camera' && (one.bps ?? one.layers[0].bps) > 20_000);
+        return answer.status === 200 && mine && flows(body.tracks, 'endpoint') && flows(body.subscriptions, 'from') ? body : null;
+      },
+      [`/api/sessions/${session}/stats`, member.id],
+    );
     const mine = json.participants.find((one) => one.participant === member.id);
     assert.equal(mine.path, 'udp');
     assert.equal(mine.connected, true);
+    assert.ok(['good', 'fair', 'poor'].includes(mine.grade));
     const camera = json.tracks.find((one) => one.endpoint === mine.endpoint && one.source === 'camera');
-    assert.ok(camera.layers.some((layer) => layer.active && layer.bps > 20_000), JSON.stringify(camera));
+    assert.ok(camera.layers.some((layer) => layer.active), JSON.stringify(camera));
     const received = json.subscriptions.find((one) => one.from === mine.endpoint && one.source === 'camera');
-    assert.ok(received.packets > 20 && received.bps > 20_000, JSON.stringify(received));
+    assert.ok(received.packets > 20, JSON.stringify(received));
     // The browser has at least what the server had sent when it was sampled.
     const counted = await chair.page.evaluate(async () =>
       (await window.__yuntang.stats())

@@ -32,8 +32,10 @@ pub struct PeerReport {
 #[derive(Debug, Clone)]
 pub struct TrackReport {
     pub stats: TrackStats,
-    /// As many as the track has layers.
+    /// As many as the track has layers; all zero for a track that was not there before.
     pub rates: Vec<LayerRates>,
+    /// It was there at the sample before: what its rates say is so.
+    pub known: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -105,7 +107,8 @@ impl Sampler {
                 loss: share(layer.lost.saturating_sub(lost), expected),
             }
         });
-        TrackReport { stats: *track, rates: rates.collect() }
+        let known = self.layers.contains_key(&(track.track, 0));
+        TrackReport { stats: *track, rates: rates.collect(), known }
     }
 
     fn slot(&self, interval: Duration, slot: &SlotStats) -> SlotReport {
@@ -152,7 +155,7 @@ fn figures(
         let Some(own) = figures.get_mut(&track.stats.peer) else { continue };
         let packets: u64 = track.rates.iter().map(|rates| rates.packets).sum();
         arriving.insert(track.stats.track, packets);
-        if track.stats.enabled && track.stats.source == Source::Microphone {
+        if track.known && track.stats.enabled && track.stats.source == Source::Microphone {
             *came.entry(track.stats.peer).or_default() |= packets > 0;
         } else if packets > 0 {
             came.insert(track.stats.peer, true);

@@ -112,6 +112,15 @@ fn an_open_microphone_of_which_nothing_comes_is_a_poor_line_and_a_muted_one_is_n
 }
 
 #[test]
+fn a_microphone_that_was_opened_just_now_is_not_silent() {
+    let t0 = crate::testing::origin();
+    let mut sampler = Sampler::default();
+    sampler.take(t0, RoomStats { tracks: Vec::new(), ..room(10, 0, 0) });
+    let report = sampler.take(t0 + 2 * SECOND, room(12, 0, 0));
+    assert_eq!(report.peers[0].grade, Some(Grade::Good));
+}
+
+#[test]
 fn a_picture_that_stands_still_counts_against_the_viewer_only_while_it_arrives() {
     let t0 = crate::testing::origin();
     for (came, frozen) in [(100, 0.5), (0, 0.0)] {

@@ -19,6 +19,7 @@ mod error;
 mod ff;
 mod files;
 mod frames;
+pub mod health;
 mod job;
 mod output;
 mod scan;

@@ -420,7 +420,7 @@ const en: Like<typeof zhCN> = {
       },
     },
   },
-  quality: { good: "good", fair: "fair", poor: "poor" },
+  quality: { good: "good line", fair: "fair line", poor: "poor line" },
   over: {
     left: { title: "You left the meeting", text: "It goes on, and you can come back at any time." },
     ended: { title: "The meeting is closed", text: "Replay and attendance appear in the archive when they are ready." },

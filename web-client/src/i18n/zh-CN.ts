@@ -416,7 +416,7 @@ export default {
       },
     },
   },
-  quality: { good: "好", fair: "一般", poor: "差" },
+  quality: { good: "网络好", fair: "网络一般", poor: "网络差" },
   over: {
     left: { title: "您已离开会议", text: "会议仍在继续,可以随时回来。" },
     ended: { title: "会议已散会", text: "回放和考勤整理好后可以在归档页查看。" },

@@ -54,6 +54,7 @@ export function reduce(view: RoomView, event: RoomEvent): RoomView {
     }
     case "slots":
     case "assignments":
+    case "publish_layers":
     case "muted":
     case "replaced":
     case "may_publish":
