@@ -256,8 +256,8 @@ mod tests {
             + IoDrop::ALL.iter().map(|drop| drop.of(&io)).sum::<u64>()
             + CaptureDrop::NoBlock.of(&stats);
         assert_eq!(told, (1 << 23) - 1 - (1 << 3) - (1 << 11));
-        let told: u64 = CAPTURE.iter().map(|(_, of)| of(&capture)).sum::<u64>()
-            + CaptureDrop::Disk.of(&stats);
+        let told: u64 =
+            CAPTURE.iter().map(|(_, of)| of(&capture)).sum::<u64>() + CaptureDrop::Disk.of(&stats);
         assert_eq!(told, (1 << 7) - 1);
     }
 

@@ -43,8 +43,19 @@ fn everything_is_looked_at_and_the_exit_code_says_whether_it_works() {
     assert_eq!((level(&found, "tcp_port").as_str(), taken.status.code()), ("fails", Some(1)));
     assert_eq!(found["ok"], false);
     for key in [
-        "data_folder", "disk_space", "disk_sync", "database", "tcp_port", "udp_ports", "addresses",
-        "clock", "open_files", "udp_offload", "socket_buffers", "certificate", "ffmpeg",
+        "data_folder",
+        "disk_space",
+        "disk_sync",
+        "database",
+        "tcp_port",
+        "udp_ports",
+        "addresses",
+        "clock",
+        "open_files",
+        "udp_offload",
+        "socket_buffers",
+        "certificate",
+        "ffmpeg",
     ] {
         let level = level(&found, key);
         assert!(["fine", "mind", "fails"].contains(&level.as_str()), "{key}: {level}");

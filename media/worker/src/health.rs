@@ -16,9 +16,14 @@ pub fn missing_codecs() -> Vec<&'static str> {
         ("AAC", ffmpeg::encoder::find(Id::AAC).is_some()),
         ("MJPEG", ffmpeg::encoder::find(Id::MJPEG).is_some()),
     ];
-    let decoders =
-        [("Opus", Id::OPUS), ("VP8", Id::VP8), ("VP9", Id::VP9), ("H.264", Id::H264), ("AV1", Id::AV1)]
-            .map(|(name, id)| (name, ffmpeg::decoder::find(id).is_some()));
+    let decoders = [
+        ("Opus", Id::OPUS),
+        ("VP8", Id::VP8),
+        ("VP9", Id::VP9),
+        ("H.264", Id::H264),
+        ("AV1", Id::AV1),
+    ]
+    .map(|(name, id)| (name, ffmpeg::decoder::find(id).is_some()));
     encoders.into_iter().chain(decoders).filter(|(_, there)| !there).map(|(name, _)| name).collect()
 }
 

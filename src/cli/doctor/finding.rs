@@ -128,11 +128,19 @@ mod tests {
     #[test]
     fn each_finding_is_a_line_with_its_advice_below() {
         let zh = text(&findings(), Language::Zh);
-        assert_eq!(zh.lines().collect::<Vec<_>>(), [
-            "正常  磁盘：够用", "留意  磁盘：偏少", "      → 请清理", "问题  磁盘：满了",
-            "      → 请扩容",
-        ]);
-        assert!(text(&findings(), Language::En).starts_with("fine  Disk: enough\nmind  Disk: little\n"));
+        assert_eq!(
+            zh.lines().collect::<Vec<_>>(),
+            [
+                "正常  磁盘：够用",
+                "留意  磁盘：偏少",
+                "      → 请清理",
+                "问题  磁盘：满了",
+                "      → 请扩容",
+            ]
+        );
+        assert!(
+            text(&findings(), Language::En).starts_with("fine  Disk: enough\nmind  Disk: little\n")
+        );
     }
 
     #[test]

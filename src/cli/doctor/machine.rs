@@ -40,10 +40,8 @@ fn synchronised() -> Option<bool> {
 
 fn time(now_us: i64, synchronised: Option<bool>) -> Finding {
     let text = crate::cli::session::local(now_us);
-    let set = say(
-        "请先校正系统时间，会议记录以它为准",
-        "set the clock first: the minutes go by it",
-    );
+    let set =
+        say("请先校正系统时间，会议记录以它为准", "set the clock first: the minutes go by it");
     if now_us < EARLIEST_US {
         let found = say(format!("{text}，明显不对"), format!("{text} is plainly wrong"));
         return CLOCK.bad(found, set);
@@ -74,7 +72,10 @@ fn file_limit() -> Option<u64> {
 fn files(limit: Option<u64>) -> Finding {
     match limit {
         Some(limit) if limit < FEW_FILES => FILES.care(
-            say(format!("{limit}，约够{}人同时参会", limit.saturating_sub(200) / 2), format!("{limit}")),
+            say(
+                format!("{limit}，约够{}人同时参会", limit.saturating_sub(200) / 2),
+                format!("{limit}"),
+            ),
             say(
                 "请运行 ulimit -n 65536 后再启动；用 systemd 时设 LimitNOFILE=65536",
                 "run ulimit -n 65536 before the start, or LimitNOFILE=65536 under systemd",

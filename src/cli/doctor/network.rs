@@ -145,7 +145,9 @@ fn addresses(advertised: &[IpAddr], own: &[IpAddr], public: &[IpAddr]) -> Findin
     if let Some(public) = public.iter().find(|public| !own.contains(public)) {
         let ports = say(
             format!("{public} 不在本机网卡上：请确认路由器把同号的 TCP 和 UDP 端口都转发到本机"),
-            format!("{public} is not of this machine: the router must forward the TCP and UDP ports"),
+            format!(
+                "{public} is not of this machine: the router must forward the TCP and UDP ports"
+            ),
         );
         return ADDRESSES.care(found, ports);
     }
@@ -176,7 +178,11 @@ pub fn certificate(config: &Config, clock: &Clock) -> Finding {
     judge(tls::leaf_status(&config.data.keys()), &wanted, clock.now_us() / 1_000_000)
 }
 
-fn judge(leaf: tls::LeafStatus, wanted: &std::collections::BTreeSet<String>, now_s: i64) -> Finding {
+fn judge(
+    leaf: tls::LeafStatus,
+    wanted: &std::collections::BTreeSet<String>,
+    now_s: i64,
+) -> Finding {
     use tls::LeafStatus;
     match leaf {
         LeafStatus::Missing => CERTIFICATE.care(
