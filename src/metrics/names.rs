@@ -44,6 +44,7 @@ pub const DROPPED: Family = counter(
 );
 pub const RESIDENT: Family = gauge("process_resident_memory_bytes", "Resident memory");
 pub const OPEN_FDS: Family = gauge("process_open_fds", "Open file descriptors");
+pub const TASKS: Family = gauge("yuntang_runtime_tasks", "Tasks that have not ended");
 pub const THREADS: Family = gauge("process_threads", "Threads");
 
 /// The name of each total of a media shard.
@@ -96,15 +97,18 @@ pub enum IoDrop {
     StreamFull,
     /// For a TCP stream or relay that has ended.
     StreamEnded,
+    /// Of a room on several shards: the other one was too busy.
+    ShardFull,
 }
 
 impl IoDrop {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Truncated,
         Self::SendRefused,
         Self::StreamFullVideo,
         Self::StreamFull,
         Self::StreamEnded,
+        Self::ShardFull,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -114,6 +118,7 @@ impl IoDrop {
             Self::StreamFullVideo => "stream_full_video",
             Self::StreamFull => "stream_full",
             Self::StreamEnded => "stream_ended",
+            Self::ShardFull => "shard_full",
         }
     }
 
@@ -124,6 +129,7 @@ impl IoDrop {
             Self::StreamFullVideo => io.link_dropped_video,
             Self::StreamFull => io.link_dropped_other,
             Self::StreamEnded => io.link_unknown,
+            Self::ShardFull => io.relay_dropped,
         }
     }
 }
@@ -193,6 +199,12 @@ pub const IO: &[Io] = &[
     (counter("yuntang_media_stream_sent_bytes_total", "Bytes given to streams"), |io| {
         io.link_bytes_out
     }),
+    (counter("yuntang_media_relayed_out_total", "Packets given to other shards of a room"), |io| {
+        io.relay_packets_out
+    }),
+    (counter("yuntang_media_relayed_in_total", "Packets taken from other shards"), |io| {
+        io.relay_packets_in
+    }),
     (counter("yuntang_media_panics_total", "Shards begun again after a bug"), |io| io.panics),
 ];
 
@@ -240,6 +252,9 @@ mod tests {
             link_dropped_other: 1 << 20,
             link_unknown: 1 << 21,
             capture_dropped: 1 << 22,
+            relay_packets_out: 1 << 23,
+            relay_packets_in: 1 << 24,
+            relay_dropped: 1 << 25,
         };
         let capture = CaptureStats {
             rooms: 1,
@@ -255,7 +270,7 @@ mod tests {
         let told: u64 = IO.iter().map(|(_, of)| of(&io)).sum::<u64>()
             + IoDrop::ALL.iter().map(|drop| drop.of(&io)).sum::<u64>()
             + CaptureDrop::NoBlock.of(&stats);
-        assert_eq!(told, (1 << 23) - 1 - (1 << 3) - (1 << 11));
+        assert_eq!(told, (1 << 26) - 1 - (1 << 3) - (1 << 11));
         let told: u64 =
             CAPTURE.iter().map(|(_, of)| of(&capture)).sum::<u64>() + CaptureDrop::Disk.of(&stats);
         assert_eq!(told, (1 << 7) - 1);

@@ -15,6 +15,10 @@ pub fn write(text: &mut Text) {
     if let Some(threads) = field("Threads:") {
         text.family(&names::THREADS).sample(&[], threads);
     }
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        let tasks = runtime.metrics().num_alive_tasks();
+        text.family(&names::TASKS).sample(&[], tasks as u64);
+    }
     if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
         text.family(&names::OPEN_FDS).sample(&[], open.count() as u64);
     }
