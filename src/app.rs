@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
 use crate::auth::password::{PasswordError, Passwords};
-use crate::auth::{InstallationKey, JoinTokens, KeyError, SignIns};
+use crate::auth::{InstallationKey, JoinTokens, KeyError, Relays, SignIns};
 use crate::clock::Clock;
 use crate::config::{Config, DataDirError};
 use crate::http::network::Network;
@@ -36,6 +36,7 @@ pub struct App {
     pub store: Store,
     pub sign_ins: SignIns,
     pub join_tokens: Arc<JoinTokens>,
+    pub relays: Relays,
     pub installation: Arc<InstallationKey>,
     /// Random id of the installation, in every journal's header.
     pub installation_id: String,
@@ -103,6 +104,7 @@ impl App {
         store: Store,
         appender: JournalAppender,
         installation: Arc<InstallationKey>,
+        relays: Relays,
         ports: Ports,
     ) -> Result<Arc<Self>, StartError> {
         let join_tokens = Arc::new(JoinTokens::load_or_create(&config.data.keys())?);
@@ -122,6 +124,7 @@ impl App {
             machine,
             store,
             join_tokens,
+            relays,
             installation,
             installation_id,
             appender,

@@ -7,6 +7,7 @@
 //! - `bwe`: transport-wide feedback.
 //! - `stats`: what is told of tracks and subscribers, rates, and quality in three grades.
 //! - `footprint`: how much state a shard holds.
+//! - `turn`: TURN and plain STUN, relaying to our own shards only.
 //! - `capture`: the log format of recorded media.
 //!
 //! No socket, thread, clock or random number is touched here (law 1 of docs/ARCHITECTURE.md).
@@ -22,6 +23,7 @@ pub mod sfu;
 pub mod shard;
 pub mod stats;
 pub mod transport;
+pub mod turn;
 
 #[cfg(test)]
 mod testing;

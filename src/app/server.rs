@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use media_io::{Media, MediaConfig};
+use media_io::{Media, MediaConfig, TurnConfig};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -13,7 +13,7 @@ use super::sign_in_watch::SignInWatch;
 use super::{App, StartError, connect, doorkeeper::Door, opening};
 use crate::archive::jobs::WorkerCommand;
 use crate::archive::{Finisher, Jobs};
-use crate::auth::InstallationKey;
+use crate::auth::{InstallationKey, Relays, TurnKey};
 use crate::clock::Clock;
 use crate::config::{Config, interface_addresses, machine_name};
 use crate::http::listener::{PortListener, bind};
@@ -68,10 +68,20 @@ impl Server {
             tcp.local_addr().map_err(|source| StartError::Port { port: config.port, source })?;
         let store = connect(&config).await?;
         let (appender, writer) = JournalAppender::spawn(store.clone(), installation.clone());
-        let media = Media::start(media_config(&config, address))?;
+        let turn_key = TurnKey::load_or_create(&keys)?;
+        let turn = TurnConfig {
+            key: turn_key.bytes(),
+            unix_s: u64::try_from(clock.now_us() / 1_000_000).unwrap_or(0),
+            echo: config.turn_test_peer,
+            limits: media::turn::Limits::default(),
+        };
+        let media =
+            Media::start(MediaConfig { turn: Some(turn), ..media_config(&config, address) })?;
+        let relays = Relays::new(media.clone(), &turn_key);
         let ports = Ports::of_server(media.clone(), store.clone(), appender.clone(), &config.data);
         let finisher = Finisher::new(store.clone(), appender.clone());
-        let app = App::new(config, clock.clone(), store, appender, installation, ports).await?;
+        let app =
+            App::new(config, clock.clone(), store, appender, installation, relays, ports).await?;
         let door = Arc::new(Door::new(&app));
         let ws = Ws::new(app.join_tokens.clone(), door, app.rooms.clone(), clock);
         let lines = ws.lines.clone();

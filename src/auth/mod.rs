@@ -9,8 +9,10 @@ pub mod policy;
 pub mod role;
 pub mod sign_in;
 pub mod throttle;
+pub mod turn;
 
 pub use join_token::{JoinClaims, JoinTokenError, JoinTokens};
 pub use keys::{InstallationKey, KeyError};
 pub use role::Grant;
 pub use sign_in::{SignInError, SignIns, SignedIn};
+pub use turn::{Relays, TurnKey};

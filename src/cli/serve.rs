@@ -1,6 +1,6 @@
 //! `serve`: runs until Ctrl-C or SIGTERM.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
 
 use clap::Args;
@@ -21,6 +21,9 @@ pub struct Serve {
     /// 读取 /metrics 所需的令牌；不写则仅限本机读取
     #[arg(long, value_name = "TOKEN", env = "YUNTANG_METRICS_TOKEN", hide_env_values = true)]
     metrics_token: Option<String>,
+    /// TURN 协议测试用的回声地址
+    #[arg(long, value_name = "ADDR", hide = true)]
+    turn_test_peer: Option<SocketAddr>,
     /// 启动后不打开浏览器
     #[arg(long)]
     no_open: bool,
@@ -32,6 +35,7 @@ pub fn run(verb: Serve) -> Result<(), Failure> {
     config.listen = verb.listening.listen;
     config.public_ips = verb.listening.public_ip;
     config.metrics_token = verb.metrics_token.filter(|token| !token.is_empty());
+    config.turn_test_peer = verb.turn_test_peer;
     config.open_browser = !verb.no_open;
     log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -6,7 +6,7 @@ mod data;
 pub use addresses::{interface_addresses, machine_name};
 pub use data::{DataDir, DataDirError};
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub struct Config {
     pub database_url: Option<String>,
     /// PostgreSQL role that may change the schema; `database_url` otherwise.
     pub migration_url: Option<String>,
+    /// An address that our TURN server echoes for, for tests of the protocol only.
+    pub turn_test_peer: Option<SocketAddr>,
     /// The head of an HTTP request has so long to arrive.
     pub head_timeout: Duration,
     /// Deadlines of connections that have not yet shown what they are.
@@ -55,6 +57,7 @@ impl Config {
             public_ips: Vec::new(),
             database_url: None,
             migration_url: None,
+            turn_test_peer: None,
             head_timeout: HEAD_TIMEOUT,
             port_times: PortTimes::default(),
             worker: None,

@@ -11,6 +11,7 @@ use signaling::view::{Role, SessionState};
 use super::caller::Caller;
 use super::error::{ApiError, ApiResult};
 use super::extract::At;
+use super::ice_servers::{IceServer, ReachedAs, ice_servers};
 use super::view::SessionCard;
 use crate::app::App;
 use crate::auth::JoinClaims;
@@ -25,11 +26,14 @@ pub struct JoinGrant {
     expires_us: i64,
     session: SessionCard,
     recording_notice: bool,
+    /// For `RTCPeerConnection`; empty where TURN is not offered.
+    ice_servers: Vec<IceServer>,
 }
 
 pub async fn join(
     State(app): State<Arc<App>>,
     caller: Caller,
+    reached: ReachedAs,
     At(id): At<SessionId>,
 ) -> ApiResult<Json<JoinGrant>> {
     let (session, facts) = caller.session(&app, id, Action::JoinSession).await?;
@@ -64,6 +68,7 @@ pub async fn join(
         class: entry.map(|e| e.class),
     };
     let (token, expires_us) = app.join_tokens.sign(&claims, app.clock.now_us());
+    let person = *caller.actor.person.as_uuid();
     Ok(Json(JoinGrant {
         token,
         role,
@@ -71,5 +76,6 @@ pub async fn join(
         expires_us,
         session: SessionCard::of(&app, &caller, &session, &roster),
         recording_notice: true,
+        ice_servers: ice_servers(&app, &reached, *id.as_uuid(), person, expires_us),
     }))
 }

@@ -12,7 +12,7 @@
 //! | has made TLS and not said what it is for | 20 s (browsers open spare ones) |
 //! | sends the head of a request | [`super::serve`]'s limit |
 //! | speaks ICE-TCP and is not authenticated | 10 s in all |
-//! | speaks TURN | the limits of the TURN server |
+//! | speaks TURN and has no allocation | 10 s; with one, the time of that |
 //! | is open and says nothing | 75 s (HTTP), 60 s (ICE-TCP) |
 
 use std::io;
@@ -20,9 +20,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use media_io::{IceTcpTimes, Media};
+use media_io::{IceTcpTimes, Media, TurnTimes};
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -43,6 +44,7 @@ pub struct PortTimes {
     /// From the end of the handshake to the first bytes inside.
     pub first_bytes: Duration,
     pub ice_tcp: IceTcpTimes,
+    pub turn: TurnTimes,
 }
 
 impl Default for PortTimes {
@@ -51,6 +53,7 @@ impl Default for PortTimes {
             handshake: Duration::from_secs(10),
             first_bytes: Duration::from_secs(20),
             ice_tcp: IceTcpTimes::default(),
+            turn: TurnTimes::default(),
         }
     }
 }
@@ -204,7 +207,7 @@ struct Held {
 async fn greet(stream: TcpStream, address: SocketAddr, ways: Ways, held: Held) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let Held { open, unknown, handshake } = held;
-    let PortTimes { handshake: soon, first_bytes, ice_tcp } = ways.times;
+    let PortTimes { handshake: soon, first_bytes, ice_tcp, .. } = ways.times;
     let Some((spoken, stream)) = timeout(soon, listen(stream)).await?? else {
         return Ok(());
     };
@@ -215,9 +218,17 @@ async fn greet(stream: TcpStream, address: SocketAddr, ways: Ways, held: Held) -
             let Some((inside, stream)) = timeout(first_bytes, listen(accepted)).await?? else {
                 return Ok(());
             };
-            // Nothing else makes sense under TLS.
-            if inside == Spoken::Http {
-                ways.http(Stream::tls(stream, open), Peer { address, tls: true }).await;
+            match inside {
+                Spoken::Http => {
+                    ways.http(Stream::tls(stream, open), Peer { address, tls: true }).await;
+                }
+                Spoken::Turn => {
+                    limit_unsent(stream.get_ref().get_ref().0.get_ref());
+                    serve_turn(stream, address, &ways, unknown).await;
+                    drop(open);
+                }
+                // Nothing else makes sense under TLS.
+                Spoken::Tls | Spoken::IceTcp | Spoken::Unknown => {}
             }
         }
         Spoken::Http if address.ip().is_loopback() => {
@@ -232,9 +243,25 @@ async fn greet(stream: TcpStream, address: SocketAddr, ways: Ways, held: Held) -
             tracing::debug!(?end, "an ICE-TCP connection ended");
             drop(open);
         }
-        Spoken::Turn | Spoken::Unknown => {}
+        Spoken::Turn => {
+            drop(handshake);
+            limit_unsent(stream.get_ref());
+            serve_turn(stream, address, &ways, unknown).await;
+            drop(open);
+        }
+        Spoken::Unknown => {}
     }
     Ok(())
+}
+
+async fn serve_turn(
+    stream: impl AsyncRead + AsyncWrite,
+    address: SocketAddr,
+    ways: &Ways,
+    unknown: UnknownPlace,
+) {
+    let end = ways.media.serve_turn(stream, address, ways.times.turn, unknown).await;
+    tracing::debug!(?end, "a TURN connection ended");
 }
 
 /// Not needed to work: without it the kernel holds seconds of old media for a slow peer.

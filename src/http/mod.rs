@@ -10,6 +10,7 @@ mod extract;
 mod file;
 mod first_bytes;
 mod health;
+mod ice_servers;
 mod join;
 pub mod listener;
 mod metrics;

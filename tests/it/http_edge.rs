@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::transport::{IceCredentials, rfc4571, stun};
-use media_io::IceTcpTimes;
+use media_io::{IceTcpTimes, TurnTimes};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
@@ -195,7 +195,12 @@ async fn every_state_before_a_connection_is_known_has_an_end() {
     let short = Duration::from_millis(100);
     let app = TestApp::start_with(|config| {
         let ice_tcp = IceTcpTimes { authenticate: short, ..IceTcpTimes::default() };
-        config.port_times = PortTimes { handshake: short, first_bytes: short, ice_tcp };
+        config.port_times = PortTimes {
+            handshake: short,
+            first_bytes: short,
+            ice_tcp,
+            turn: TurnTimes { unallocated: short },
+        };
     })
     .await;
     let credentials = IceCredentials::of_shard(0, &[1; 24]);

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use media::shard::Limits;
 
+use crate::turn::TurnConfig;
+
 /// Two thirds of what one core forwards of a lecture with headroom for key frames and joins.
 const SPAN: usize = 150;
 
@@ -18,6 +20,8 @@ pub struct MediaConfig {
     /// The port that streams of peers come to, of each advertised address: `None` offers no
     /// ICE-TCP. Whoever listens there hands connections to [`crate::Media::serve_ice_tcp`].
     pub tcp_port: Option<u16>,
+    /// TURN on the UDP ports and for [`crate::Media::serve_turn`]; `None`: not offered.
+    pub turn: Option<TurnConfig>,
     /// Of each shard.
     pub limits: Limits,
     /// Peers of a room on its own shard from which on viewers are put on others too.
@@ -36,6 +40,7 @@ impl MediaConfig {
             udp,
             advertised,
             tcp_port: None,
+            turn: None,
             limits: Limits::default(),
             span: SPAN,
             socket_buffer: 8 << 20,

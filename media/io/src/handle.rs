@@ -14,6 +14,7 @@ use media::api::{
 use media::shard::ShardConfig;
 use media::stats::RoomStats;
 use media::transport::DtlsIdentity;
+use media::turn::Credentials;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -30,6 +31,7 @@ use crate::room_events;
 use crate::shard_thread::{MakeEntropy, Parts, ShardThread};
 use crate::span::{self, Members, OpenRoom};
 use crate::stats::{MediaStats, SharedCapture, SharedShard};
+use crate::turn::{self, TurnEnd, TurnTimes};
 use crate::udp::{self, Transmitter};
 use crate::wake::Waker;
 
@@ -58,6 +60,7 @@ struct Inner {
     /// Peers of a room on its own shard from which on it spans others.
     span: usize,
     rooms: Mutex<HashMap<RoomId, OpenRoom>>,
+    turn: Option<Arc<media::turn::Server>>,
     captures: Mutex<HashMap<RoomId, Arc<watch::Sender<CaptureStatus>>>>,
     capture_counters: Arc<SharedCapture>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -100,6 +103,14 @@ impl Media {
             .map(|&address| udp::bind(address, config.socket_buffer, config.offload))
             .collect::<Result<Vec<_>, _>>()?;
 
+        let turn = config.turn.as_ref().map(|turn| {
+            let addresses = bound.iter().map(|bound| bound.address).enumerate();
+            let shards = addresses.flat_map(|(shard, own)| {
+                let ips = config.advertised.iter().copied().chain([own.ip()]);
+                ips.map(move |ip| (SocketAddr::new(ip, own.port()), shard))
+            });
+            turn::server(turn, shards.collect())
+        });
         let capacity = bound.len() * tap::BLOCKS + WRITER_COMMANDS;
         let (writer, messages) = sync_channel(capacity);
         let (mut shards, mut threads, mut give_back) = (Vec::new(), Vec::new(), Vec::new());
@@ -133,6 +144,7 @@ impl Media {
                 commands: queue,
                 arrivals,
                 rings,
+                turn: turn.clone(),
                 waker: waker.clone(),
                 index,
                 tap,
@@ -156,8 +168,17 @@ impl Media {
         let next_link = AtomicU32::new(0);
         let rooms = Mutex::default();
         let span = config.span;
-        let inner =
-            Inner { shards, links, next_link, span, rooms, captures, capture_counters, threads };
+        let inner = Inner {
+            shards,
+            links,
+            next_link,
+            turn,
+            span,
+            rooms,
+            captures,
+            capture_counters,
+            threads,
+        };
         Ok(Media { inner: Arc::new(inner) })
     }
 
@@ -321,6 +342,7 @@ impl Media {
         MediaStats {
             shards: self.inner.shards.iter().map(shard).collect(),
             capture: self.inner.capture_counters.read(),
+            turn: self.inner.turn.as_ref().map(|turn| turn.counters()).unwrap_or_default(),
         }
     }
 
@@ -356,6 +378,32 @@ impl Media {
         place: impl Send,
     ) -> IceTcpEnd {
         link::serve_ice_tcp(self.links(), self.next_link(), stream, peer, times, place).await
+    }
+
+    /// Serves TURN over a stream (RFC 8656; TLS, or plain TCP) until it ends. The caller has set
+    /// TCP_NODELAY. `place` is given back once the client has an allocation.
+    pub async fn serve_turn(
+        &self,
+        stream: impl AsyncRead + AsyncWrite,
+        client: SocketAddr,
+        times: TurnTimes,
+        place: impl Send,
+    ) -> TurnEnd {
+        match &self.inner.turn {
+            Some(server) => turn::serve(server, self.links(), stream, client, times, place).await,
+            None => TurnEnd::Off,
+        }
+    }
+
+    /// Credentials for TURN until `expires_s` (seconds since 1970), where it is offered. `id` is
+    /// whom the quotas count for; it travels in the clear and must not say who that is.
+    pub fn turn_credentials(&self, id: &str, expires_s: u64) -> Option<Credentials> {
+        self.inner.turn.as_ref().map(|turn| turn.issue(id, expires_s))
+    }
+
+    /// The UDP port of the shard that the room is at home on.
+    pub fn udp_port(&self, room: RoomId) -> u16 {
+        self.inner.shards[self.home(room)].address.port()
     }
 
     /// By shard, as [`Media::addresses`].

@@ -4,6 +4,7 @@
 //! - `shard_thread`: one thread for one UDP port, around `media::shard::Shard`.
 //! - `udp`: batches in (recvmmsg with UDP_GRO) and out (sendmmsg of UDP_SEGMENT runs).
 //! - `link`: other ways to peers: ICE-TCP streams and relays, served by the async runtime.
+//! - `turn`: our own TURN server, on the UDP ports and over streams.
 //! - [`capture`]: the tap's bounded blocks and the one writer thread of the process.
 //!
 //! Overflow of each queue (law 3 of docs/ARCHITECTURE.md):
@@ -28,6 +29,7 @@ mod room_events;
 mod shard_thread;
 mod span;
 mod stats;
+mod turn;
 mod udp;
 mod wake;
 
@@ -37,3 +39,4 @@ pub use error::{CaptureError, MediaError, StartError};
 pub use handle::Media;
 pub use link::{IceTcpEnd, IceTcpTimes};
 pub use stats::{CaptureStats, IoStats, MediaStats, ShardStats};
+pub use turn::{TurnConfig, TurnEnd, TurnTimes};

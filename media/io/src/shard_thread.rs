@@ -21,6 +21,7 @@ use crate::link::{LinkMessage, LinkTable, batch};
 use crate::room_events::{Delivery, RoomEvents};
 use crate::span::{Members, Rings};
 use crate::stats::{SharedIo, SharedShard, add};
+use crate::turn::TurnPort;
 use crate::udp::{Receiver, Transmitter};
 use crate::wake::Waker;
 
@@ -66,6 +67,8 @@ pub(crate) struct Parts {
     pub arrivals: mpsc::Receiver<LinkMessage>,
     /// From and to the other shards.
     pub rings: Rings,
+    /// Served on this port, where it is offered.
+    pub turn: Option<Arc<media::turn::Server>>,
     pub waker: Waker,
     pub index: usize,
     pub tap: BlockTap,
@@ -79,6 +82,7 @@ pub(crate) struct ShardThread {
     receiver: Receiver,
     egress: Egress,
     links: LinkTable,
+    turn: Option<TurnPort>,
     rooms: HashMap<RoomId, Room>,
     events_waiting: bool,
     captures: usize,
@@ -93,6 +97,7 @@ impl ShardThread {
         let now = Instant::now();
         Self {
             core: make_core(&parts),
+            turn: turn_port(&parts),
             parts,
             receiver: Receiver::new(),
             egress: Egress::default(),
@@ -142,6 +147,9 @@ impl ShardThread {
         if self.core.next_timeout().is_some_and(|at| at <= now) {
             self.timers();
         }
+        if let Some(turn) = &mut self.turn {
+            turn.sweep(now);
+        }
         self.events();
         if self.captures > 0 {
             self.parts.tap.hand_over_if_due(now);
@@ -157,6 +165,9 @@ impl ShardThread {
         if let Some(at) = self.core.next_timeout() {
             until = until.min(at.max(self.last_timers + TIMER_GRAIN));
         }
+        if let Some(at) = self.turn.as_ref().and_then(TurnPort::next_sweep) {
+            until = until.min(at);
+        }
         if self.events_waiting {
             until = until.min(now + EVENT_RETRY);
         }
@@ -168,12 +179,13 @@ impl ShardThread {
 
     fn receive(&mut self) {
         for _ in 0..RECEIVES {
-            let Self { parts, core, receiver, egress, .. } = self;
+            let Self { parts, core, receiver, egress, turn, .. } = self;
             let tap = &mut parts.tap;
             let result = receiver.receive(&parts.socket, |batch| {
                 let now = Instant::now();
                 tap.set_now(now);
-                core.handle_batch(now, batch, egress, tap);
+                let kept = turn.as_mut().map_or(batch.len(), |turn| turn.take(now, batch));
+                core.handle_batch(now, &mut batch[..kept], egress, tap);
             });
             self.send();
             // An error of the socket is about one datagram (ICMP); the next call shows the rest.
@@ -215,12 +227,12 @@ impl ShardThread {
 
     /// What other shards of the same rooms brought.
     fn relays(&mut self) {
-        let Self { parts, core, egress, links, .. } = self;
+        let Self { parts, core, egress, links, turn, .. } = self;
         let Parts { rings, tap, shared, transmitter, socket, .. } = parts;
         let io = &shared.io;
         tap.set_now(Instant::now());
         rings.take(core, egress, tap, io, |egress| {
-            transmit(transmitter, socket, links, egress, io);
+            transmit(transmitter, socket, turn, links, egress, io);
         });
         rings.carry(core, io);
     }
@@ -234,11 +246,11 @@ impl ShardThread {
     }
 
     fn send(&mut self) {
-        let Self { parts, core, egress, links, .. } = self;
+        let Self { parts, core, egress, links, turn, .. } = self;
         let Parts { rings, shared, transmitter, socket, .. } = parts;
         // First: other shards can begin while this one is in the kernel.
         rings.carry(core, &shared.io);
-        transmit(transmitter, socket, links, egress, &shared.io);
+        transmit(transmitter, socket, turn, links, egress, &shared.io);
     }
 
     fn commands(&mut self) {
@@ -447,6 +459,7 @@ impl ShardThread {
         add(&self.parts.shared.io.panics, 1);
         self.egress.clear();
         self.links.clear();
+        self.turn = turn_port(&self.parts);
         self.receiver = Receiver::new();
         self.parts.tap.hand_over(Instant::now());
         self.parts.tap.forget_tracks();
@@ -465,19 +478,34 @@ impl ShardThread {
     }
 }
 
+fn turn_port(parts: &Parts) -> Option<TurnPort> {
+    parts.turn.as_ref().map(|server| TurnPort::new(Arc::clone(server), parts.index))
+}
+
+/// Everything that waits to be sent, by each its way.
 fn transmit(
     transmitter: &mut Transmitter,
     socket: &UdpSocket,
+    turn: &mut Option<TurnPort>,
     links: &mut LinkTable,
     egress: &mut Egress,
     io: &SharedIo,
 ) {
+    if let Some(turn) = turn {
+        turn.wrap(Instant::now(), egress);
+        transmit_udp(transmitter, socket, &turn.egress, io);
+        turn.egress.clear();
+    }
+    transmit_udp(transmitter, socket, egress, io);
+    links.send(egress, io);
+    egress.clear();
+}
+
+fn transmit_udp(transmitter: &mut Transmitter, socket: &UdpSocket, egress: &Egress, io: &SharedIo) {
     if egress.runs.is_empty() {
         return;
     }
     let sent = transmitter.send(socket, egress);
-    links.send(egress, io);
-    egress.clear();
     add(&io.datagrams_out, sent.datagrams);
     add(&io.bytes_out, sent.bytes);
     add(&io.messages_out, sent.messages);

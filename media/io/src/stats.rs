@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use media::shard::Counters;
+use media::turn::TurnCounters;
 
 /// All that media counts.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +12,8 @@ pub struct MediaStats {
     /// In the order of the UDP addresses.
     pub shards: Vec<ShardStats>,
     pub capture: CaptureStats,
+    /// Zeros where TURN is not offered.
+    pub turn: TurnCounters,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -10,7 +10,7 @@ const MAX_RUN: usize = 65_000;
 
 impl Egress {
     /// Appends a datagram that does not need sealing.
-    pub(crate) fn push(&mut self, dst: Remote, datagram: &[u8]) {
+    pub fn push(&mut self, dst: Remote, datagram: &[u8]) {
         if datagram.is_empty() || datagram.len() > MAX_RUN {
             return;
         }

@@ -23,6 +23,8 @@ pub const BUILD: &[&str] = &[
 /// Needed by the tests besides.
 pub const TEST: &[&str] = &[
     "chromium",
+    // turnutils_uclient
+    "coturn",
     "ffmpeg",
     "firefox-esr",
     "iproute2",

@@ -84,6 +84,8 @@ export interface JoinGrant {
   expires_us: number;
   session: SessionCard;
   recording_notice: boolean;
+  /** Our own TURN server. `expires_us`: when the credential and what it relays end. */
+  ice_servers: { urls: string[]; username: string; credential: string; expires_us: number }[];
 }
 
 export type AttendanceStatus =

@@ -25,7 +25,7 @@ function answer(path: string, method: string): Response {
     if (fail === "closed") return problem(409, "session_not_open", "会场尚未开放");
     if (fail === "forbidden") return problem(403, "forbidden", "您不在本次会议的名册中,也不是上级列席人员。请联系会议主持人陈志强。");
     const role = query.get("as") === "observer" ? "observer" : Number(query.get("me") ?? 0) === 0 ? "chair" : "member";
-    return json({ token: "t", role, ws_path: "/ws", expires_us: Date.now() * 1_000 + 600_000_000, session: scene.mine[0], recording_notice: true });
+    return json({ token: "t", role, ws_path: "/ws", expires_us: Date.now() * 1_000 + 600_000_000, session: scene.mine[0], recording_notice: true, ice_servers: [] });
   }
   if (path.endsWith("/journal")) {
     const types = ["session_opened", "join", "join", "declared_open", "recording_start", "agenda", "chat", "agenda", "leave", "declared_closed"];
