@@ -85,6 +85,11 @@ fn media(stats: &MediaStats, text: &mut Text) {
             family.sample(&[("shard", shard)], of(&stats.io));
         }
     }
+    text.family(&n::TURN_ALLOCATIONS).sample(&[], stats.turn.allocations);
+    let mut family = text.family(&n::TURN);
+    for (event, count) in stats.turn.each().filter(|(name, _)| *name != "allocations") {
+        family.sample(&[("event", event)], count);
+    }
     for (family, of) in n::CAPTURE {
         text.family(family).sample(&[], of(&stats.capture));
     }

@@ -42,6 +42,11 @@ pub const DROPPED: Family = counter(
     "yuntang_media_packets_dropped_total",
     "Packets not forwarded, not sent, not resent or not captured, by reason",
 );
+pub const TURN_ALLOCATIONS: Family = gauge("yuntang_turn_allocations", "TURN allocations");
+pub const TURN: Family = counter(
+    "yuntang_turn_events_total",
+    "What the TURN server did, refused and dropped, by the counter's name",
+);
 pub const RESIDENT: Family = gauge("process_resident_memory_bytes", "Resident memory");
 pub const OPEN_FDS: Family = gauge("process_open_fds", "Open file descriptors");
 pub const TASKS: Family = gauge("yuntang_runtime_tasks", "Tasks that have not ended");
@@ -266,7 +271,7 @@ mod tests {
             panics: 1 << 6,
         };
         let shards = vec![media_io::ShardStats { io, ..Default::default() }];
-        let stats = MediaStats { shards, capture };
+        let stats = MediaStats { shards, capture, turn: Default::default() };
         let told: u64 = IO.iter().map(|(_, of)| of(&io)).sum::<u64>()
             + IoDrop::ALL.iter().map(|drop| drop.of(&io)).sum::<u64>()
             + CaptureDrop::NoBlock.of(&stats);
@@ -288,6 +293,8 @@ mod tests {
             PEERS_BY_PATH,
             FREEZES,
             DROPPED,
+            TURN_ALLOCATIONS,
+            TURN,
             RESIDENT,
             OPEN_FDS,
             THREADS,

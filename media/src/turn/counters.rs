@@ -10,6 +10,13 @@ macro_rules! counters {
             $($(#[$doc])* pub $field: u64,)+
         }
 
+        impl TurnCounters {
+            /// Every counter with its name, in order.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+                [$((stringify!($field), self.$field),)+].into_iter()
+            }
+        }
+
         /// The same, counted from several threads.
         #[derive(Debug, Default)]
         pub struct SharedCounters {
