@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
 use crate::auth::password::{PasswordError, Passwords};
-use crate::auth::{InstallationKey, JoinTokens, KeyError, Relays, SignIns};
+use crate::auth::{InstallationKey, JoinTokens, KeyError, Relays, SignIns, StreamTokens};
 use crate::clock::Clock;
 use crate::config::{Config, DataDirError};
 use crate::http::network::Network;
@@ -37,6 +37,7 @@ pub struct App {
     pub sign_ins: SignIns,
     pub join_tokens: Arc<JoinTokens>,
     pub relays: Relays,
+    pub stream_tokens: StreamTokens,
     pub installation: Arc<InstallationKey>,
     /// Random id of the installation, in every journal's header.
     pub installation_id: String,
@@ -93,6 +94,15 @@ pub async fn connect(config: &Config) -> Result<Store, StoreError> {
 /// Name of the installation's id in the settings.
 const INSTALLATION_ID: &str = "installation_id";
 
+/// The installation's random id, made on first use.
+///
+/// # Errors
+/// When the store fails.
+pub async fn installation_id(store: &Store) -> Result<String, StoreError> {
+    let fresh = uuid::Uuid::new_v4().to_string();
+    store.settings().get_or_set(INSTALLATION_ID, &fresh).await
+}
+
 impl App {
     /// Puts the shared parts together. `ports` makes the seams of the rooms.
     ///
@@ -108,8 +118,8 @@ impl App {
         ports: Ports,
     ) -> Result<Arc<Self>, StartError> {
         let join_tokens = Arc::new(JoinTokens::load_or_create(&config.data.keys())?);
-        let fresh = uuid::Uuid::new_v4().to_string();
-        let installation_id = store.settings().get_or_set(INSTALLATION_ID, &fresh).await?;
+        let stream_tokens = StreamTokens::load_or_create(&config.data.keys())?;
+        let installation_id = installation_id(&store).await?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let passwords = Passwords::new(cores.div_ceil(2))?;
         let machine = MachineClock::system(clock.clone());
@@ -125,6 +135,7 @@ impl App {
             store,
             join_tokens,
             relays,
+            stream_tokens,
             installation,
             installation_id,
             appender,

@@ -89,6 +89,8 @@ pub enum Watch {
     /// Everybody: a slot keeps its track as long as it can.
     #[default]
     Everyone,
+    /// There are none: the peer only publishes, whatever its m-lines offer to receive.
+    Nobody,
     /// The room as one programme: its [`Programme`] first, in one media stream.
     Programme,
     /// One person's tracks, in one media stream.

@@ -1,10 +1,12 @@
 //! 开放会场: freezes the roster, starts the journal, and has the room running.
 
 use super::App;
+use crate::auth::InstallationKey;
 use crate::domain::{PersonId, RULES_VERSION, Roster, SessionState};
 use crate::http::ApiResult;
 use crate::journal::{Actor, Event, FORMAT_VERSION, Header, NewEvent, public_key_hex};
-use crate::store::{BootAnchor, OpenSession, Session, StoreError};
+use crate::room::clock::MachineClock;
+use crate::store::{BootAnchor, JournalAppender, OpenSession, Session, Store, StoreError};
 
 /// Opens a planned session. The roster is taken anew from the organisation at this moment: who
 /// came or left since planning is due or not due by where they belong now.
@@ -12,39 +14,64 @@ use crate::store::{BootAnchor, OpenSession, Session, StoreError};
 /// # Errors
 /// `conflict` when somebody else opened it meanwhile, or what the store or the room refuse.
 pub async fn open(app: &App, session: &Session, by: PersonId) -> ApiResult<()> {
-    let roster = Roster(app.store.persons().roster_of(session.org_id).await?);
-    let (clock, anchor) = app.machine.start(0);
-    let header = Header {
-        format: FORMAT_VERSION,
-        session: session.id,
-        kind: session.kind,
-        title: session.title.clone(),
-        org: session.org_id,
-        org_name: session.org_name.clone(),
-        opened_at_us: clock.now().wall_us,
-        roster,
-        policy: session.policy,
-        rules_version: RULES_VERSION,
-        installation: app.installation_id.clone(),
-        installation_key: public_key_hex(&*app.installation),
-    };
-    let boot = BootAnchor { boot_id: anchor.boot_id, boot_mono_us: anchor.origin_us };
-    let opened = OpenSession { header, boot };
-    app.store.sessions().open(&opened).await?;
-    write_opening(app, &opened.header, Actor::Person(by)).await?;
+    let App { store, appender, machine, installation, installation_id, .. } = app;
+    let books = Books { store, appender, machine, installation, installation_id };
+    books.open(session, by).await?;
     app.rooms.room(session.id).await?;
     Ok(())
 }
 
+/// What an opening is written with; the demo's lecture is opened before any server runs.
+pub struct Books<'a> {
+    pub store: &'a Store,
+    pub appender: &'a JournalAppender,
+    pub machine: &'a MachineClock,
+    pub installation: &'a InstallationKey,
+    pub installation_id: &'a str,
+}
+
+impl Books<'_> {
+    /// The row, the frozen roster and the first events.
+    ///
+    /// # Errors
+    /// When the store fails, or the session is not planned any more.
+    pub async fn open(&self, session: &Session, by: PersonId) -> Result<(), StoreError> {
+        let roster = Roster(self.store.persons().roster_of(session.org_id).await?);
+        let (clock, anchor) = self.machine.start(0);
+        let header = Header {
+            format: FORMAT_VERSION,
+            session: session.id,
+            kind: session.kind,
+            title: session.title.clone(),
+            org: session.org_id,
+            org_name: session.org_name.clone(),
+            opened_at_us: clock.now().wall_us,
+            roster,
+            policy: session.policy,
+            rules_version: RULES_VERSION,
+            installation: self.installation_id.to_owned(),
+            installation_key: public_key_hex(self.installation),
+        };
+        let boot = BootAnchor { boot_id: anchor.boot_id, boot_mono_us: anchor.origin_us };
+        let opened = OpenSession { header, boot };
+        self.store.sessions().open(&opened).await?;
+        write_opening(self.appender, &opened.header, Actor::Person(by)).await
+    }
+}
+
 /// The first two events of a journal.
-async fn write_opening(app: &App, header: &Header, actor: Actor) -> Result<(), StoreError> {
+async fn write_opening(
+    appender: &JournalAppender,
+    header: &Header,
+    actor: Actor,
+) -> Result<(), StoreError> {
     let count = |which: fn(&crate::domain::RosterEntry) -> bool| {
         u32::try_from(header.roster.iter().filter(|e| which(e)).count()).unwrap_or(u32::MAX)
     };
     let frozen = Event::RosterFrozen { due: count(|e| e.due), voters: count(|e| e.due && e.voter) };
     let at = |event| NewEvent { at_us: header.opened_at_us, mono_us: 0, actor, event };
     let events = vec![at(Event::SessionOpened), at(frozen)];
-    app.appender.append(header.session, events).await.map(drop)
+    appender.append(header.session, events).await.map(drop)
 }
 
 /// At start: gives the first events to sessions whose opening was cut off by a crash between the
@@ -57,7 +84,7 @@ pub async fn mend(app: &App) -> Result<Vec<Session>, StoreError> {
     for session in running.iter().filter(|s| s.state == SessionState::Opened) {
         if app.store.journal().head(session.id).await?.seq == 0 {
             let header = app.store.journal().header(session.id).await?;
-            write_opening(app, &header, Actor::System).await?;
+            write_opening(&app.appender, &header, Actor::System).await?;
         }
     }
     Ok(running)

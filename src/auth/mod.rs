@@ -8,6 +8,7 @@ pub mod password;
 pub mod policy;
 pub mod role;
 pub mod sign_in;
+pub mod stream_token;
 pub mod throttle;
 pub mod turn;
 
@@ -15,4 +16,5 @@ pub use join_token::{JoinClaims, JoinTokenError, JoinTokens};
 pub use keys::{InstallationKey, KeyError};
 pub use role::Grant;
 pub use sign_in::{SignInError, SignIns, SignedIn};
+pub use stream_token::{StreamClaims, StreamKind, StreamTokens};
 pub use turn::{Relays, TurnKey};

@@ -37,6 +37,9 @@ pub enum Action {
     RenderAgain,
     /// Bitrates, losses and paths of a running room; no names, no content.
     ReadStatistics,
+    /// Give out tokens that publish into the session or play it (WHIP, WHEP), and answer for them
+    /// as long as they are used.
+    Stream,
 }
 
 /// What is asked about.
@@ -66,6 +69,7 @@ pub enum Rule {
     NotChairOrSecretary,
     NotRecorder,
     NotForStatistics,
+    MayNotStream,
     NotInvitedAndNotSuperior,
 }
 
@@ -86,6 +90,9 @@ impl Rule {
             Self::NotRecorder => "只有主持人、记录人或本组织的书记、支部委员可以重新生成录像",
             Self::NotForStatistics => {
                 "只有主持人、记录人、本组织的书记、支部委员和系统管理员可以查看会议质量"
+            }
+            Self::MayNotStream => {
+                "只有主持人、记录人或本组织的书记、支部委员签发的推流、播放令牌有效"
             }
             Self::NotInvitedAndNotSuperior => {
                 "您不在本次会议的名册内，您所在的组织也不是该组织的上级，不能进入。如应参会，请联系主持人"
@@ -142,9 +149,10 @@ pub fn allow(
             Action::OpenSession | Action::CancelSession | Action::SetPolicy,
             Resource::Session(session),
         ) => in_charge(actor, session),
-        (Action::RenderAgain | Action::ReadStatistics, Resource::Session(session)) => {
-            in_charge(actor, session) || records(actor, session)
-        }
+        (
+            Action::RenderAgain | Action::ReadStatistics | Action::Stream,
+            Resource::Session(session),
+        ) => in_charge(actor, session) || records(actor, session),
         (
             Action::ReadSession | Action::ReadArchive | Action::JoinSession,
             Resource::Session(session),
@@ -167,6 +175,7 @@ pub fn allow(
             Rule::NotChairOrSecretary
         }
         Action::ReadStatistics if is_known(tree, actor, resource) => Rule::NotForStatistics,
+        Action::Stream => Rule::MayNotStream,
         Action::RenderAgain if is_known(tree, actor, resource) => Rule::NotRecorder,
         _ => Rule::NotInvitedAndNotSuperior,
     })

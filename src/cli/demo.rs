@@ -3,19 +3,21 @@
 //! Ids are fixed, so that doing it again finds what is there. Passwords are random and live in
 //! `demo.json` alone; as long as that file is there, they stay as they are.
 
+mod lecture;
 mod table;
 
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
 use crate::auth::keys::write_private;
-use crate::auth::password;
+use crate::auth::{StreamKind, password};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{
     AccountId, AgendaItem, MeetingKind, OrgId, PersonId, Policy, Roster, SessionId,
 };
 use crate::store::{Account, NewSession, Org, Person, RoleGrant, Store};
+pub use lecture::DemoStream;
 use table::{MEMBERS, Member, ORGS};
 
 const DEMO_VERSION: u32 = 1;
@@ -31,6 +33,11 @@ pub struct Demo {
     pub http_url: String,
     pub accounts: Vec<DemoAccount>,
     pub sessions: Vec<DemoSession>,
+    /// Into the lecture and out of it; absent in files of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whip: Option<DemoStream>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whep: Option<DemoStream>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -104,12 +111,20 @@ pub async fn ensure(store: &Store, config: &Config, clock: &Clock) -> Result<(),
     }
     let base_url = format!("https://localhost:{}", config.port);
     let session = ensure_session(store, clock, &base_url).await?;
+    let lecture = lecture::ensure(store, config, clock, &base_url).await?;
+    let http_url = format!("http://localhost:{}", config.port);
+    let stream = |kind, kept: Option<&DemoStream>| {
+        lecture::stream(config, clock, &http_url, lecture.id, kind, kept).map(Some)
+    };
+    let (whip, whep) = before.map_or((None, None), |demo| (demo.whip, demo.whep));
     let demo = Demo {
         version: DEMO_VERSION,
-        http_url: format!("http://localhost:{}", config.port),
         base_url,
         accounts,
-        sessions: vec![session],
+        whip: stream(StreamKind::Whip, whip.as_ref())?,
+        whep: stream(StreamKind::Whep, whep.as_ref())?,
+        sessions: vec![session, lecture],
+        http_url,
     };
     let text = serde_json::to_vec_pretty(&demo)
         .map_err(|e| Failure::new(format!("无法写出 demo.json：{e}")))?;

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{Failure, Listening, Place, block_on, demo};
 use crate::app::{self, server::certificate_names};
 use crate::auth::sign_in::normal;
-use crate::auth::{InstallationKey, JoinTokens, password};
+use crate::auth::{InstallationKey, JoinTokens, StreamTokens, password};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{OrgId, OrgKind, OrgRole};
@@ -54,6 +54,7 @@ pub fn make_keys(config: &Config, clock: &Clock) -> Result<(), Failure> {
     let keys = config.data.keys();
     InstallationKey::load_or_create(&keys)?;
     JoinTokens::load_or_create(&keys)?;
+    StreamTokens::load_or_create(&keys)?;
     let (names, addresses) = certificate_names(config);
     tls::server_config(&keys, &names, &addresses, clock.now_us())?;
     Ok(())

@@ -9,6 +9,7 @@ mod init;
 mod journal;
 mod serve;
 mod session;
+mod stream_token;
 mod token;
 mod user;
 
@@ -39,7 +40,7 @@ enum Verb {
     /// 管理账号
     #[command(subcommand)]
     User(user::User),
-    /// 为某个账号签发入会令牌（测试和机器人用）
+    /// 签发推流、播放令牌，或某个账号的入会令牌（测试和机器人用）
     Token(token::Token),
     /// 查看会议
     #[command(subcommand)]

@@ -1,31 +1,52 @@
 //! `token`: signs an account in and prints a join token, for bots and for trying things out.
+//! `token whip` and `token whep` print the bearer token of an encoder or a player.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use super::user::with;
-use super::{Failure, Place, block_on};
+use super::{Failure, Place, block_on, stream_token};
 use crate::auth::keys::{hex, random, token_hash};
 use crate::auth::policy::{Actor, SessionFacts, session_role};
 use crate::auth::sign_in::{ABSOLUTE_US, normal};
-use crate::auth::{Grant, JoinClaims, JoinTokens};
+use crate::auth::{Grant, JoinClaims, JoinTokens, StreamKind};
 use crate::clock::Clock;
 use crate::domain::SessionId;
 use crate::store::{Store, WebSession};
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Token {
+    #[command(subcommand)]
+    stream: Option<Kind>,
     #[command(flatten)]
     place: Place,
     /// 会议编号
-    session: SessionId,
+    #[arg(required = true)]
+    session: Option<SessionId>,
     /// 登录名
-    login: String,
+    #[arg(required = true)]
+    login: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Kind {
+    /// 签发推流令牌：编码器用 WHIP 向会议推送声音和画面
+    Whip(stream_token::Stream),
+    /// 签发播放令牌：播放器用 WHEP 观看会议
+    Whep(stream_token::Stream),
 }
 
 pub fn run(verb: Token) -> Result<(), Failure> {
+    match verb.stream {
+        Some(Kind::Whip(stream)) => return stream_token::run(StreamKind::Whip, stream),
+        Some(Kind::Whep(stream)) => return stream_token::run(StreamKind::Whep, stream),
+        None => {}
+    }
     let keys = verb.place.clone().config().data.keys();
-    let (session, login) = (verb.session, verb.login);
+    let (Some(session), Some(login)) = (verb.session, verb.login) else {
+        return Err(Failure::new("请写明会议编号和登录名"));
+    };
     block_on(with(verb.place, async |store| {
         let tokens = JoinTokens::load_or_create(&keys)?;
         let now_us = Clock::system().now_us();

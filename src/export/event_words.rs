@@ -113,6 +113,8 @@ fn device_word(device: &str) -> &str {
         "phone" => "手机",
         "desktop" => "电脑",
         "site" => "会议室",
+        "whip" => "推流设备",
+        "whep" => "播放端",
         other => other,
     }
 }

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::auth::policy::{Action, Actor, Resource, SessionFacts, allow};
 use crate::auth::{Grant, SignedIn};
 use crate::domain::{OrgTree, SessionId};
-use crate::store::{Person, Session};
+use crate::store::{Account, Person, Session, Store, StoreError};
 
 pub const COOKIE_NAME: &str = "yt_session";
 
@@ -57,21 +57,33 @@ impl Caller {
     /// # Errors
     /// When the store fails.
     pub async fn load(app: &App, signed_in: SignedIn) -> ApiResult<Self> {
-        let account = &signed_in.account;
-        let person = app.store.persons().get(account.person_id).await?;
-        let person = person.filter(|p| p.active).ok_or_else(ApiError::not_signed_in)?;
-        let grants = app.store.roles().of_person(person.id).await?;
-        let actor = Actor {
-            account: account.id,
-            person: person.id,
-            grants: grants
-                .iter()
-                .map(|g| Grant { org: g.org_id, role: g.role, inherits: g.inherits })
-                .collect(),
-            must_change_password: account.must_change_password,
-        };
+        let found = actor_of(&app.store, &signed_in.account).await?;
+        let (person, actor) = found.ok_or_else(ApiError::not_signed_in)?;
         Ok(Self { signed_in, person, actor, tree: app.orgs.tree(&app.store).await? })
     }
+}
+
+/// The person of an account, if still active, and what the policy needs to know of them.
+///
+/// # Errors
+/// When the store fails.
+pub async fn actor_of(
+    store: &Store,
+    account: &Account,
+) -> Result<Option<(Person, Actor)>, StoreError> {
+    let person = store.persons().get(account.person_id).await?;
+    let Some(person) = person.filter(|p| p.active) else { return Ok(None) };
+    let grants = store.roles().of_person(person.id).await?;
+    let actor = Actor {
+        account: account.id,
+        person: person.id,
+        grants: grants
+            .iter()
+            .map(|g| Grant { org: g.org_id, role: g.role, inherits: g.inherits })
+            .collect(),
+        must_change_password: account.must_change_password,
+    };
+    Ok(Some((person, actor)))
 }
 
 pub fn facts(session: &Session, on_roster: bool) -> SessionFacts {

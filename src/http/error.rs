@@ -82,8 +82,17 @@ pub const fn status_and_title(code: ErrorCode) -> (StatusCode, &'static str) {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        self.into_response_as(None)
+    }
+}
+
+impl ApiError {
+    /// With another status than its code has by the table, where a protocol names one.
+    pub fn into_response_as(self, status: Option<StatusCode>) -> Response {
         let WireError { code, message, retry_after_ms } = self.0;
-        let (status, title) = status_and_title(code);
+        let (usual, title) = status_and_title(code);
+        let title = status.and_then(|status| status.canonical_reason()).unwrap_or(title);
+        let status = status.unwrap_or(usual);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(ms) = retry_after_ms {

@@ -27,5 +27,6 @@ mod statistics;
 mod stream;
 pub mod tls;
 mod view;
+mod whip;
 
 pub use error::{ApiError, ApiResult};

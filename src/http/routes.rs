@@ -10,7 +10,7 @@ use axum::{Router, middleware as layer};
 
 use super::{
     account, archive, assets, health, join, metrics, middleware, network, people, sessions,
-    statistics,
+    statistics, whip,
 };
 use crate::app::App;
 use crate::ws::Ws;
@@ -98,12 +98,14 @@ pub fn table() -> Vec<(Method, &'static str)> {
 
 /// The whole of HTTP, the websocket and the web client.
 pub fn router(app: Arc<App>, ws: Arc<Ws>) -> Router {
+    let whip = whip::router(app.clone()).layer(layer::from_fn(middleware::time_limit));
     quick()
         .router
         .layer(layer::from_fn(middleware::time_limit))
         .merge(slow().router)
         .fallback(assets::serve)
         .with_state(app)
+        .merge(whip)
         .merge(crate::ws::router(ws))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(layer::from_fn(middleware::same_origin))

@@ -6,7 +6,7 @@
 //! room ends: its state is ahead of the journal, and it is reopened from the journal when somebody
 //! comes back.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -136,7 +136,7 @@ impl RoomHandle {
     }
 }
 
-pub(super) fn room_gone() -> WireError {
+pub(crate) fn room_gone() -> WireError {
     WireError {
         code: ErrorCode::Restarting,
         message: "会场正在恢复，请稍候，页面会自动重新连接".into(),
@@ -155,6 +155,11 @@ pub enum End {
     NotDurable,
 }
 
+struct Waiting {
+    reply: oneshot::Sender<Result<Admission, WireError>>,
+    stream: bool,
+}
+
 pub(super) struct Actor {
     session: SessionId,
     state: RoomState,
@@ -168,7 +173,9 @@ pub(super) struct Actor {
     media: mpsc::Receiver<MediaNotice>,
     capture: Option<watch::Receiver<CaptureReport>>,
     lines: HashMap<EndpointId, mpsc::Sender<ToLine>>,
-    waiting: HashMap<Ticket, oneshot::Sender<Result<Admission, WireError>>>,
+    waiting: HashMap<Ticket, Waiting>,
+    /// Endpoints that listen to no events: a thousand players need not be told who comes and goes.
+    streams: HashSet<EndpointId>,
     next_ticket: u64,
     /// Endpoints whose websocket task is gone or stuck; the state is told next.
     broken: Vec<EndpointId>,
@@ -204,6 +211,7 @@ impl Actor {
             capture: None,
             lines: HashMap::new(),
             waiting: HashMap::new(),
+            streams: HashSet::new(),
             next_ticket: 0,
             broken: Vec::new(),
             media_lost_at: None,
@@ -299,7 +307,8 @@ impl Actor {
             Command::Arrive { mut arrival, reply } => {
                 self.next_ticket += 1;
                 arrival.ticket = Ticket(self.next_ticket);
-                self.waiting.insert(arrival.ticket, reply);
+                let stream = arrival.stream.is_some();
+                self.waiting.insert(arrival.ticket, Waiting { reply, stream });
                 inputs.push(Input::Arrive(arrival));
             }
             Command::Request { endpoint, id, request } => {
@@ -351,8 +360,16 @@ impl Actor {
     }
 
     async fn offer(&mut self, effect: Effect) -> Input {
-        let Effect::Offer { endpoint, person, id, sdp, publications, may_publish, may_capture } =
-            effect
+        let Effect::Offer {
+            endpoint,
+            person,
+            id,
+            sdp,
+            publications,
+            may_publish,
+            may_capture,
+            stream,
+        } = effect
         else {
             return Input::Tick;
         };
@@ -364,6 +381,7 @@ impl Actor {
             publications: publications.clone(),
             may_publish,
             may_capture,
+            stream,
         });
         let result = tokio::time::timeout(OFFER_TIMEOUT, offer).await.unwrap_or_else(|_| {
             Err(WireError {
@@ -382,8 +400,8 @@ impl Actor {
                 self.admit(ticket, endpoint, resumed, welcome);
             }
             Effect::Reject { ticket, error } => {
-                if let Some(reply) = self.waiting.remove(&ticket) {
-                    let _ = reply.send(Err(error));
+                if let Some(waiting) = self.waiting.remove(&ticket) {
+                    let _ = waiting.reply.send(Err(error));
                 }
             }
             Effect::Reply { endpoint, id, reply } => {
@@ -393,12 +411,17 @@ impl Actor {
                 self.send(endpoint, ToLine::Refuse { id, error });
             }
             Effect::Send { endpoint, event } => {
-                self.send(endpoint, ToLine::Event(Notice::new(&event)));
+                if !self.streams.contains(&endpoint) {
+                    self.send(endpoint, ToLine::Event(Notice::new(&event)));
+                }
             }
             Effect::Broadcast(event) => {
                 let notice = Notice::new(&event);
-                let broken = &mut self.broken;
+                let (broken, streams) = (&mut self.broken, &self.streams);
                 self.lines.retain(|endpoint, line| {
+                    if streams.contains(endpoint) {
+                        return true;
+                    }
                     let sent = line.try_send(ToLine::Event(notice.clone())).is_ok();
                     if !sent {
                         broken.push(*endpoint);
@@ -409,6 +432,7 @@ impl Actor {
             Effect::Bye { endpoint, error } => {
                 self.send(endpoint, ToLine::Bye(error));
                 self.lines.remove(&endpoint);
+                self.streams.remove(&endpoint);
             }
             Effect::Media(command) => self.media_command(command).await,
             Effect::Capture(command) => self.capture_command(command).await,
@@ -425,7 +449,10 @@ impl Actor {
         resumed: bool,
         welcome: Box<Welcome>,
     ) {
-        let Some(reply) = self.waiting.remove(&ticket) else { return };
+        let Some(Waiting { reply, stream }) = self.waiting.remove(&ticket) else { return };
+        if stream {
+            self.streams.insert(endpoint);
+        }
         let line = if resumed {
             None
         } else {
@@ -457,6 +484,9 @@ impl Actor {
             }
             MediaCommand::SetEnabled { endpoint, source, on } => {
                 self.ports.media.set_enabled(self.session, endpoint, source, on).await;
+            }
+            MediaCommand::SetProgramme(programme) => {
+                self.ports.media.set_programme(self.session, programme).await;
             }
             MediaCommand::SetView { endpoint, tracks } => {
                 self.ports.media.set_view(self.session, endpoint, tracks).await;
@@ -564,8 +594,8 @@ impl Actor {
     }
 
     fn say_goodbye(&mut self, error: &WireError) {
-        for (_, reply) in self.waiting.drain() {
-            let _ = reply.send(Err(error.clone()));
+        for (_, waiting) in self.waiting.drain() {
+            let _ = waiting.reply.send(Err(error.clone()));
         }
         for (_, line) in self.lines.drain() {
             let _ = line.try_send(ToLine::Bye(error.clone()));

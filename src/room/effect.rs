@@ -26,6 +26,14 @@ pub struct Now {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
+/// What a device without a websocket came for (WHIP, WHEP). It is here as long as its media is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Publish,
+    /// One person, or the room as one programme.
+    Watch(Option<PersonId>),
+}
+
 /// A hello whose join token was good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
@@ -42,6 +50,8 @@ pub struct Arrival {
     pub resume_token: String,
     /// The endpoint whose resume token the client showed.
     pub previous: Option<Previous>,
+    /// None: a page with its websocket.
+    pub stream: Option<Stream>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +103,10 @@ pub enum MediaNotice {
     Connected {
         endpoint: EndpointId,
     },
+    /// Nothing was heard of it for `silent_us` before.
     Gone {
         endpoint: EndpointId,
+        silent_us: i64,
     },
     TrackEnded {
         endpoint: EndpointId,
@@ -183,6 +195,7 @@ pub enum Effect {
         publications: Vec<Publication>,
         may_publish: bool,
         may_capture: bool,
+        stream: Option<Stream>,
     },
     Media(MediaCommand),
     Capture(CaptureCommand),
@@ -195,11 +208,20 @@ pub enum Effect {
     Ended,
 }
 
+/// Whom those see who watch the room as one programme: `lead` before all else (a publisher over
+/// WHIP), then shared screens, then `speaker`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Programme {
+    pub lead: Option<PersonId>,
+    pub speaker: Option<PersonId>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaCommand {
     RemovePeer { endpoint: EndpointId },
     SetEnabled { endpoint: EndpointId, source: Source, on: bool },
     SetView { endpoint: EndpointId, tracks: Vec<(PersonId, ShownTrack)> },
+    SetProgramme(Programme),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

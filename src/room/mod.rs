@@ -24,6 +24,7 @@ mod restore;
 pub mod setup;
 pub mod shards;
 pub mod state;
+mod streaming;
 #[cfg(test)]
 mod tests;
 

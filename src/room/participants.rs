@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use signaling::Source;
 use signaling::view::{Grade, MemberClass, ParticipantView, Role};
 
+use super::effect::Stream;
 use crate::domain::{EndpointId, PersonId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +28,14 @@ pub(super) struct Endpoint {
     /// Sources in its last answered offer.
     pub published: BTreeSet<Source>,
     pub slots: (u32, u32),
+    pub stream: Option<Stream>,
 }
 
 impl Endpoint {
+    pub fn watches(&self) -> bool {
+        matches!(self.stream, Some(Stream::Watch(_)))
+    }
+
     pub fn is_up(&self) -> bool {
         self.line == Line::Up
     }

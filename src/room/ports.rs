@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
 use super::clock::Anchor;
-use super::effect::{CaptureReport, MediaNotice};
+use super::effect::{CaptureReport, MediaNotice, Programme, Stream};
 use super::setup::RoomSetup;
 use crate::domain::{EndpointId, PersonId, SessionId};
 use crate::journal::{Envelope, NewEvent};
@@ -28,6 +28,7 @@ pub struct OfferCommand {
     pub publications: Vec<Publication>,
     pub may_publish: bool,
     pub may_capture: bool,
+    pub stream: Option<Stream>,
 }
 
 /// Media of all rooms. Calls that return nothing must not block; they may be lost only together
@@ -55,6 +56,7 @@ pub trait MediaPort: Send + Sync + 'static {
         endpoint: EndpointId,
         tracks: Vec<(PersonId, ShownTrack)>,
     ) -> BoxFuture<'_, ()>;
+    fn set_programme(&self, session: SessionId, programme: Programme) -> BoxFuture<'_, ()>;
     /// Starts, or goes on after a restart, in new segments. `origin` is the instant at which the
     /// session's time is `origin_mono_us`.
     fn start_capture(

@@ -5,10 +5,12 @@
 //! and the possibility to resume. The words are those of decisions on presence: `drop` is bridged
 //! later by the attendance fold, a clicked 离开 never is.
 
+use std::collections::btree_map::Entry;
+
 use signaling::view::Role;
 use signaling::{Event, LeaveReason};
 
-use super::effect::{Arrival, Effect, MediaCommand, Now};
+use super::effect::{Arrival, Effect, MediaCommand, Now, Stream};
 use super::participants::{Endpoint, Line, Person};
 use super::refusal;
 use super::state::RoomState;
@@ -38,6 +40,9 @@ impl RoomState {
             }
             _ => {}
         }
+        if let Some(stream) = arrival.stream {
+            return self.enter_stream(arrival, stream, now);
+        }
         self.enter(arrival, now);
     }
 
@@ -64,15 +69,15 @@ impl RoomState {
         self.show(arrival.person);
     }
 
-    fn enter(&mut self, arrival: Arrival, now: Now) {
+    pub(super) fn enter(&mut self, arrival: Arrival, now: Now) {
         let Arrival { person, endpoint, .. } = arrival;
         // An endpoint whose line is lost makes way: a reloaded page is a new one.
         let stale = self.lost_endpoints_of(person);
         let known = self.here.people.contains_key(&person);
         let replaced = self.here.publisher(person).filter(|id| !stale.contains(id));
         let (first_consent, entry) = match self.here.people.entry(person) {
-            std::collections::btree_map::Entry::Occupied(entry) => (false, entry.into_mut()),
-            std::collections::btree_map::Entry::Vacant(entry) => (
+            Entry::Occupied(entry) => (false, entry.into_mut()),
+            Entry::Vacant(entry) => (
                 true,
                 entry.insert(Person {
                     name: arrival.name.clone(),
@@ -99,6 +104,7 @@ impl RoomState {
                 stated: Default::default(),
                 published: Default::default(),
                 slots,
+                stream: arrival.stream,
             },
         );
         for id in stale {
@@ -121,12 +127,15 @@ impl RoomState {
                 org_name: arrival.org_name,
             },
         };
-        self.journal(person.into(), joined, now);
-        if first_consent {
-            let accepted = arrival.consent;
-            self.journal(person.into(), JournalEvent::Consent { person, accepted }, now);
+        if matches!(arrival.stream, Some(Stream::Watch(_))) {
+            // A token's first player stands for all, and shows nothing that could be recorded.
+            if let Entry::Vacant(viewer) = self.viewers.entry(person) {
+                viewer.insert(endpoint);
+                self.journal(person.into(), joined, now);
+            }
         } else {
-            self.consent(person, arrival.consent, now);
+            self.journal(person.into(), joined, now);
+            self.first_or_new_consent(first_consent, person, arrival.consent, now);
         }
         // Before the newcomer is admitted: others get `joined`, the newcomer the snapshot.
         if known {
@@ -134,12 +143,21 @@ impl RoomState {
         } else if let Some(participant) = self.view(person) {
             self.out.push(Effect::Broadcast(Event::ParticipantJoined { participant }));
         }
+        let replaced = replaced.filter(|id| !self.is_stream(*id));
         if let Some(old) = replaced.filter(|_| arrival.role != Role::Observer) {
             self.silence(old, now);
             self.out.push(Effect::Send { endpoint: old, event: Event::Replaced });
         }
         self.designated_arrives(person, now);
         self.admit(arrival.ticket, endpoint, false, now);
+    }
+
+    fn first_or_new_consent(&mut self, first: bool, person: PersonId, accepted: bool, now: Now) {
+        if first {
+            self.journal(person.into(), JournalEvent::Consent { person, accepted }, now);
+        } else {
+            self.consent(person, accepted, now);
+        }
     }
 
     fn admit(&mut self, ticket: super::effect::Ticket, id: EndpointId, resumed: bool, now: Now) {
@@ -170,6 +188,10 @@ impl RoomState {
         if !endpoint.is_up() {
             return;
         }
+        if endpoint.stream.is_some() {
+            // Nobody can resume it.
+            return self.end_stream(id, last_frame_mono_us, now);
+        }
         let last_frame_mono_us = last_frame_mono_us.clamp(0, now.mono_us);
         endpoint.line = Line::Lost { last_frame_mono_us };
         let person = endpoint.person;
@@ -177,15 +199,23 @@ impl RoomState {
         self.show(person);
     }
 
-    fn journal_leave(
+    pub(super) fn journal_leave(
         &mut self,
-        endpoint: EndpointId,
+        mut endpoint: EndpointId,
         person: PersonId,
         reason: LeaveReason,
         last_frame_mono_us: i64,
         actor: Actor,
         now: Now,
     ) {
+        if self.here.endpoints.get(&endpoint).is_some_and(Endpoint::watches) {
+            let others = self.here.people.get(&person).is_some_and(|p| p.endpoints.len() > 1);
+            // The journal knows one of a viewer's players; it leaves with the last of them.
+            let Some(viewer) = (!others).then(|| self.viewers.remove(&person)).flatten() else {
+                return;
+            };
+            endpoint = viewer;
+        }
         let event = match self.here.role(person) {
             Some(Role::Observer) => {
                 JournalEvent::ObserverExit { person, endpoint, reason, last_frame_mono_us }
@@ -224,7 +254,9 @@ impl RoomState {
     ) -> Result<(), signaling::WireError> {
         self.must_preside(by)?;
         let person = self.named(participant)?;
-        if person == by || self.here.role(person) == Some(Role::Observer) {
+        let superior =
+            self.here.role(person) == Some(Role::Observer) && !self.viewers.contains_key(&person);
+        if person == by || superior {
             return Err(refusal::cannot_remove());
         }
         self.journal(by.into(), JournalEvent::Kick { person }, now);
@@ -255,7 +287,7 @@ impl RoomState {
     }
 
     /// Takes an endpoint out of the room; the leave is in the journal already.
-    fn depart(&mut self, id: EndpointId, reason: LeaveReason, now: Now) {
+    pub(super) fn depart(&mut self, id: EndpointId, reason: LeaveReason, now: Now) {
         let published = self.here.person_of(id).and_then(|person| self.here.publisher(person));
         let Some((gone, last)) = self.here.remove(id) else { return };
         self.out.push(Effect::Media(MediaCommand::RemovePeer { endpoint: id }));
@@ -308,7 +340,7 @@ impl RoomState {
             return;
         }
         self.next_checkpoint_us = now.mono_us + CHECKPOINT_US;
-        let present = self.here.present();
+        let present = self.journalled();
         if !present.is_empty() {
             self.journal(Actor::System, JournalEvent::Checkpoint { present }, now);
         }
@@ -317,10 +349,20 @@ impl RoomState {
     /// 散会: whoever is still here has been here to the end.
     pub(super) fn everybody_leaves(&mut self, now: Now) {
         for id in self.here.present() {
-            if let Some(person) = self.here.person_of(id) {
-                let reason = LeaveReason::Server;
-                self.journal_leave(id, person, reason, now.mono_us, Actor::System, now);
+            let reason = LeaveReason::Server;
+            match self.here.endpoints.get(&id) {
+                Some(endpoint) if !endpoint.watches() => {
+                    let person = endpoint.person;
+                    self.journal_leave(id, person, reason, now.mono_us, Actor::System, now);
+                }
+                _ => {}
             }
+        }
+        for (person, endpoint) in std::mem::take(&mut self.viewers) {
+            let last_frame_mono_us = now.mono_us;
+            let reason = LeaveReason::Server;
+            let exit = JournalEvent::ObserverExit { person, endpoint, reason, last_frame_mono_us };
+            self.journal(Actor::System, exit, now);
         }
     }
 }

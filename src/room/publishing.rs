@@ -9,7 +9,7 @@ use signaling::limits::MAX_SHOWN_TRACKS;
 use signaling::view::Role;
 use signaling::{Answer, Event, Offer, Publication, Reply, ShownTrack, Source, WireError};
 
-use super::effect::{Effect, MediaCommand, MediaNotice, Now};
+use super::effect::{Effect, MediaCommand, MediaNotice, Now, Programme};
 use super::refusal;
 use super::state::RoomState;
 use crate::domain::{EndpointId, PersonId};
@@ -37,6 +37,7 @@ impl RoomState {
             return Err(refusal::observers_only_watch());
         }
         let consent = self.here.people.get(&person).is_some_and(|p| p.consent);
+        let stream = self.here.endpoints.get(&endpoint).and_then(|e| e.stream);
         self.out.push(Effect::Offer {
             endpoint,
             person,
@@ -45,6 +46,7 @@ impl RoomState {
             publications: offer.publications,
             may_publish: !observer && self.here.publisher(person) == Some(endpoint),
             may_capture: consent,
+            stream,
         });
         Ok(())
     }
@@ -181,16 +183,25 @@ impl RoomState {
         Ok(())
     }
 
-    pub(super) fn media_notice(&mut self, notice: MediaNotice) {
+    pub(super) fn media_notice(&mut self, notice: MediaNotice, now: Now) {
         match notice {
+            MediaNotice::Gone { endpoint, silent_us } if self.is_stream(endpoint) => {
+                self.end_stream(endpoint, now.mono_us - silent_us, now);
+            }
             MediaNotice::Connected { endpoint } => self.media_connected(endpoint, true),
-            MediaNotice::Gone { endpoint } => {
+            MediaNotice::Gone { endpoint, .. } => {
                 self.media_connected(endpoint, false);
                 self.unpublish(endpoint, None);
             }
             MediaNotice::RoomFailed => {
+                // The shard knows nothing any more.
+                self.programme = Programme::default();
                 let endpoints: Vec<_> = self.here.endpoints.keys().copied().collect();
                 for endpoint in endpoints {
+                    if self.is_stream(endpoint) {
+                        self.end_stream(endpoint, now.mono_us, now);
+                        continue;
+                    }
                     self.media_connected(endpoint, false);
                     self.unpublish(endpoint, None);
                 }

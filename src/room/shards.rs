@@ -6,8 +6,8 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use media::api::{
-    Assignment as MediaAssignment, Event, OfferError, OfferRequest, OwnerId, PeerId, RoomId,
-    Source as MediaSource, TrackView as MediaTrackView, View, Watch,
+    Assignment as MediaAssignment, Event, GoneReason, OfferError, OfferRequest, OwnerId, PeerId,
+    RoomId, Source as MediaSource, TrackView as MediaTrackView, View, Watch,
 };
 use media::stats::RoomStats;
 use media_io::{CaptureError, CaptureProblem, CaptureStatus, CaptureTarget, Media, MediaStats};
@@ -15,12 +15,15 @@ use signaling::{Answer, Assignment, ErrorCode, ShownTrack, Source, WireError};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use super::effect::{CaptureReport, CaptureTrouble, MediaNotice};
+use super::effect::{CaptureReport, CaptureTrouble, MediaNotice, Programme, Stream};
 use super::ports::{MediaPort, OfferCommand};
 use crate::domain::{EndpointId, PersonId, SessionId};
 
 /// Notices between the shard's channel and the room; when it is full the shard's own bounds apply.
 const NOTICES: usize = 64;
+
+/// RFC 7675 section 5.1.
+const CONSENT_US: i64 = 30_000_000;
 
 pub struct Shards {
     media: Media,
@@ -76,7 +79,7 @@ impl MediaPort for Shards {
             let request = OfferRequest {
                 room: room(offer.session),
                 peer: peer(offer.endpoint),
-                owner: OwnerId(offer.person.as_uuid().as_u128()),
+                owner: owner(offer.person),
                 sdp: offer.sdp,
                 publications: offer
                     .publications
@@ -85,7 +88,12 @@ impl MediaPort for Shards {
                     .collect(),
                 may_publish: offer.may_publish,
                 may_capture: offer.may_capture,
-                watch: Watch::Everyone,
+                watch: match offer.stream {
+                    None => Watch::Everyone,
+                    Some(Stream::Publish) => Watch::Nobody,
+                    Some(Stream::Watch(None)) => Watch::Programme,
+                    Some(Stream::Watch(Some(person))) => Watch::Owner(owner(person)),
+                },
             };
             match self.media.offer(request).await {
                 Ok(answer) => Ok(Answer {
@@ -134,6 +142,19 @@ impl MediaPort for Shards {
             let views = tracks.iter().map(|(person, shown)| view(*person, shown)).collect();
             if let Err(error) = self.media.set_view(room(session), peer(endpoint), views) {
                 tracing::debug!(%session, %error, "view not set");
+            }
+        }
+        .boxed()
+    }
+
+    fn set_programme(&self, session: SessionId, programme: Programme) -> BoxFuture<'_, ()> {
+        async move {
+            let programme = media::api::Programme {
+                lead: programme.lead.map(owner),
+                speaker: programme.speaker.map(owner),
+            };
+            if let Err(error) = self.media.set_programme(room(session), programme) {
+                tracing::debug!(%session, %error, "programme not set");
             }
         }
         .boxed()
@@ -224,6 +245,10 @@ fn endpoint(peer: PeerId) -> EndpointId {
     Uuid::from_u128(peer.0).into()
 }
 
+fn owner(person: PersonId) -> OwnerId {
+    OwnerId(person.as_uuid().as_u128())
+}
+
 fn assignment(from: MediaAssignment) -> Assignment {
     Assignment {
         mid: from.mid,
@@ -235,7 +260,7 @@ fn assignment(from: MediaAssignment) -> Assignment {
 fn view(person: PersonId, shown: &ShownTrack) -> MediaTrackView {
     let &ShownTrack { source, width, height, visible, priority, .. } = shown;
     MediaTrackView {
-        owner: OwnerId(person.as_uuid().as_u128()),
+        owner: owner(person),
         source: to_media(source),
         view: View { width, height, visible, priority },
     }
@@ -262,7 +287,13 @@ fn from_media(source: MediaSource) -> Source {
 fn notice(event: Event) -> Option<MediaNotice> {
     Some(match event {
         Event::PeerConnected { peer, .. } => MediaNotice::Connected { endpoint: endpoint(peer) },
-        Event::PeerGone { peer, .. } => MediaNotice::Gone { endpoint: endpoint(peer) },
+        Event::PeerGone { peer, reason, .. } => MediaNotice::Gone {
+            endpoint: endpoint(peer),
+            silent_us: match reason {
+                GoneReason::ConsentExpired => CONSENT_US,
+                GoneReason::Closed | GoneReason::HandshakeFailed | GoneReason::Removed => 0,
+            },
+        },
         // What a person shows is what they say, not when the first packet comes.
         Event::TrackStarted { .. } => return None,
         Event::TrackEnded { peer, source, .. } => {

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use std::collections::BTreeMap;
+
 use signaling::view::{
     ChatMessage, Counts, ParticipantView, RecordingState, RecordingView, SessionSnapshot,
     SessionState,
@@ -13,14 +15,15 @@ use signaling::view::{
 use signaling::{Event, Request, Welcome};
 
 use super::chair::Seat;
-use super::effect::{Effect, Input, Now};
+use super::effect::{Effect, Input, Now, Programme};
 use super::participants::Participants;
 use super::refusal;
 use super::setup::RoomSetup;
 use crate::domain::{EndpointId, PersonId, live_counts};
 use crate::journal::{Actor, Event as JournalEvent, NewEvent};
 
-/// Nobody but observers for so long: the system closes the session.
+/// Nobody but observers for so long, and the planned start as long past: the system closes the
+/// session.
 pub const EMPTY_CLOSE_US: i64 = 30 * 60 * 1_000_000;
 /// Messages of the chat that a page gets when it comes in.
 pub const CHAT_SHOWN: usize = 200;
@@ -49,6 +52,12 @@ pub struct RoomState {
     /// Whose connection quality changed and was not told yet, and when it was told last.
     pub(super) quality_changed: BTreeSet<PersonId>,
     pub(super) quality_told_mono_us: i64,
+    /// When a room that stays empty is closed, in session time.
+    pub(super) empty_close_us: Option<i64>,
+    /// Those who watch over WHEP, each with the endpoint that stands for them in the journal.
+    pub(super) viewers: BTreeMap<PersonId, EndpointId>,
+    /// What the shard was told last.
+    pub(super) programme: Programme,
     pub(super) out: Vec<Effect>,
 }
 
@@ -75,6 +84,9 @@ impl RoomState {
             empty_since_us: Some(now.mono_us),
             quality_changed: BTreeSet::new(),
             quality_told_mono_us: i64::MIN / 2,
+            empty_close_us: None,
+            viewers: BTreeMap::new(),
+            programme: Programme::default(),
             out: Vec::new(),
             setup,
         };
@@ -119,7 +131,7 @@ impl RoomState {
                 self.answered(endpoint, id, &publications, result, now);
             }
             Input::SignedOut { endpoint } => self.signed_out(endpoint, now),
-            Input::Media(notice) => self.media_notice(notice),
+            Input::Media(notice) => self.media_notice(notice, now),
             Input::Capture(report) => self.capture_report(report, now),
             Input::Quality(grades) => self.quality(&grades),
             Input::Tick => {}
@@ -207,6 +219,7 @@ impl RoomState {
         self.expire_lines(now);
         self.settle_chair(now);
         self.settle_counts();
+        self.settle_programme();
         self.settle_recording(now);
         self.settle_quality(now);
         self.checkpoint(now);
@@ -223,7 +236,7 @@ impl RoomState {
         };
         earlier(self.next_line_expiry());
         earlier(self.seat.next_timeout());
-        earlier(self.empty_since_us.map(|since| since + EMPTY_CLOSE_US));
+        earlier(self.empty_close_us);
         earlier(self.recording_due());
         earlier(self.quality_due());
         next
@@ -253,11 +266,18 @@ impl RoomState {
             self.here.people.iter().any(|(id, p)| {
                 p.role != signaling::view::Role::Observer && self.here.is_online(*id)
             });
-        match (anybody, self.empty_since_us) {
-            (true, _) => self.empty_since_us = None,
-            (false, None) => self.empty_since_us = Some(now.mono_us),
-            (false, Some(since)) if now.mono_us >= since + EMPTY_CLOSE_US => self.close(None, now),
-            (false, Some(_)) => {}
+        if anybody {
+            (self.empty_since_us, self.empty_close_us) = (None, None);
+            return;
+        }
+        let since = *self.empty_since_us.get_or_insert(now.mono_us);
+        // A room opened ahead of its time waits for it: closing it would end the meeting before
+        // it began.
+        let planned = self.setup.planned_start_us - now.wall_us + now.mono_us;
+        let due = since.max(planned) + EMPTY_CLOSE_US;
+        self.empty_close_us = Some(due);
+        if now.mono_us >= due {
+            self.close(None, now);
         }
     }
 

@@ -383,6 +383,7 @@ fn arrival(claims: JoinClaims, hello: &Hello, previous: Option<Previous>) -> Arr
         // 122 random bits of the operating system's generator.
         resume_token: uuid::Uuid::new_v4().simple().to_string(),
         previous,
+        stream: None,
     }
 }
 

@@ -37,7 +37,9 @@ async fn make_template() -> Vec<(&'static str, Vec<u8>)> {
     let store = Store::connect_folder(config.data.path()).await.unwrap();
     demo::ensure(&store, &config, &Clock::fixed(NOW_US)).await.unwrap();
     store.close().await;
-    let files = ["yuntang.db", "demo.json"].map(|n| (n, std::fs::read(folder.join(n)).unwrap()));
+    // Keys too: the lecture's journal and tokens are signed with them.
+    let names = ["yuntang.db", "demo.json", "keys/installation.key", "keys/stream_token.key"];
+    let files = names.map(|n| (n, std::fs::read(folder.join(n)).unwrap()));
     std::fs::remove_dir_all(&folder).unwrap();
     files.into()
 }
@@ -142,6 +144,14 @@ impl TestApp {
         let welcome = page.hello(grant["token"].as_str().unwrap(), None).await;
         assert_eq!(welcome["reply"]["kind"], "welcome", "{welcome}");
         (page, welcome["reply"].clone())
+    }
+
+    /// The server ends in good order and another one begins on its data.
+    pub async fn restart(self) -> Self {
+        let Self { server, clock, folder, .. } = self;
+        let config = server.app.config.clone();
+        server.stop().await;
+        Self::run(folder, config, clock).await
     }
 
     pub async fn stop(self) {

@@ -26,5 +26,6 @@ mod room_support;
 mod store_appender;
 mod store_contract;
 mod store_support;
+mod whip;
 mod ws_line;
 mod ws_sign_in;

@@ -20,7 +20,7 @@ use yuntang::clock::Clock;
 use yuntang::domain::{EndpointId, MeetingKind, PersonId, Roster, RosterEntry, SessionId};
 use yuntang::journal::{Actor, Envelope, Event, NewEvent, sha256};
 use yuntang::room::clock::{Anchor, MachineClock};
-use yuntang::room::effect::{CaptureReport, MediaNotice};
+use yuntang::room::effect::{CaptureReport, MediaNotice, Programme};
 use yuntang::room::ports::{
     LoadError, Loaded, MediaPort, NotDurable, OfferCommand, Ports, RecordsPort,
 };
@@ -217,6 +217,10 @@ impl MediaPort for Media {
         tracks: Vec<(PersonId, ShownTrack)>,
     ) -> BoxFuture<'_, ()> {
         self.call(format!("view of {}", tracks.len()))
+    }
+
+    fn set_programme(&self, _: SessionId, _: Programme) -> BoxFuture<'_, ()> {
+        self.call("programme".into())
     }
 
     fn start_capture(

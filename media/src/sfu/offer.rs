@@ -195,7 +195,8 @@ impl Shard {
         if let Some(source) = source {
             self.publish(now, key, offered, &common, source);
         }
-        let slot = match offered.direction.receives() {
+        let watches = self.peers.get(key).is_some_and(|peer| peer.watch != Watch::Nobody);
+        let slot = match watches && offered.direction.receives() {
             true => self.open_slot(now, key, offered, &common),
             false => None,
         };
@@ -282,7 +283,7 @@ impl Shard {
                 // Sound and picture of different persons must not wait for each other.
                 Watch::Everyone => format!("slot-{}", slot.mid),
                 // A player shows one media stream.
-                Watch::Programme | Watch::Owner(_) => cname.clone(),
+                Watch::Nobody | Watch::Programme | Watch::Owner(_) => cname.clone(),
             },
             cname,
             track: format!("slot-{}", slot.mid),

@@ -82,6 +82,7 @@ fn rank(
 ) -> Option<u8> {
     let shared = matches!(source, Source::Screen | Source::ScreenAudio);
     match watch {
+        Watch::Nobody => None,
         Watch::Owner(wanted) => (wanted == owner).then_some(u8::from(!shared)),
         Watch::Everyone | Watch::Programme if programme.lead == Some(owner) => Some(0),
         Watch::Everyone | Watch::Programme => Some(match (source, programme.speaker) {

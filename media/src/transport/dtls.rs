@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::digest;
 use bytes::BytesMut;
 use rtc::crypto::RTCCryptoProvider;
-use rtc::crypto::providers::AwsLcRsProvider;
 use rtc::dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
 use rtc::dtls::crypto::Certificate;
 use rtc::dtls::endpoint::{Endpoint, EndpointEvent};
@@ -17,6 +16,7 @@ use rtc::shared::TransportProtocol;
 use rtc::shared::error::Error;
 use thiserror::Error;
 
+use super::dtls_crypto;
 use super::dtls_hello::{HelloCollector, OfferedProfiles, is_handshake, is_well_formed};
 use super::srtp_kdf::Master;
 use super::{Fingerprint, Profile, Setup, SrtpRx, SrtpTx, srtp};
@@ -71,7 +71,7 @@ impl DtlsIdentity {
     /// # Errors
     /// When the crypto library cannot make a key.
     pub fn generate() -> Result<Self, DtlsError> {
-        let provider: Arc<dyn RTCCryptoProvider> = Arc::new(AwsLcRsProvider::new());
+        let provider: Arc<dyn RTCCryptoProvider> = Arc::new(dtls_crypto::Provider::new());
         let certificate =
             Certificate::generate_self_signed(vec!["yuntang".to_owned()], provider.crypto())
                 .map_err(|error| DtlsError::Certificate(error.to_string()))?;

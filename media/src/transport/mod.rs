@@ -11,6 +11,7 @@
 
 mod classify;
 mod dtls;
+mod dtls_crypto;
 mod dtls_hello;
 mod ice;
 mod peer;

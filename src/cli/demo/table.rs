@@ -118,6 +118,7 @@ pub const MEMBERS: &[Member] = &[
 const OBSERVER: &[(usize, OrgRole, bool)] = &[(COMMITTEE, Observer, true)];
 
 pub const TITLE: &str = "第四季度支部党员大会";
+pub const LECTURE: &str = "党史学习专题党课";
 pub const AGENDA: [&str; 3] = ["传达学习上级文件", "通报支部第四季度工作", "讨论明年工作计划"];
 
 /// Row of [`MEMBERS`]; the last one for a key that is not there, which a test excludes.

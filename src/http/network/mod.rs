@@ -141,6 +141,7 @@ pub async fn probe(
             publications: Vec::new(),
             may_publish: false,
             may_capture: false,
+            stream: None,
         })
         .await;
     let answer = match answer {

@@ -7,6 +7,7 @@ mod publishing;
 mod quality;
 mod recording;
 mod restart;
+mod streaming;
 
 use signaling::view::{AgendaItem, MemberClass, Role};
 use signaling::{ErrorCode, Event, Reply, Request, Welcome};
@@ -196,6 +197,7 @@ pub fn arrival(n: u128, on: u128) -> Arrival {
         endpoint: endpoint(on),
         resume_token: format!("token-{on}"),
         previous: None,
+        stream: None,
     }
 }
 

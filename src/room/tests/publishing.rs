@@ -166,7 +166,7 @@ fn media_that_is_gone_is_not_shown_as_on() {
     let ended = MediaNotice::TrackEnded { endpoint: endpoint(ALICE), source: Source::Screen };
     world.handle(Input::Media(ended));
     assert_eq!(shown(&world, ALICE), (true, false, false));
-    let gone = MediaNotice::Gone { endpoint: endpoint(ALICE) };
+    let gone = MediaNotice::Gone { endpoint: endpoint(ALICE), silent_us: 0 };
     let effects = world.handle(Input::Media(gone));
     assert_eq!(sent_to(&effects, ALICE), [&Event::MediaConnected { connected: false }]);
     assert_eq!(shown(&world, ALICE), (false, false, false));

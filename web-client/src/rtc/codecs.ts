@@ -21,6 +21,22 @@ export function preferred(kind: "audio" | "video", available: readonly Codec[]):
   return chosen.some((codec) => codec.mimeType.toLowerCase() === main) ? chosen : [];
 }
 
+const isH264 = (codec: Codec) =>
+  codec.mimeType.toLowerCase() === "video/h264"
+  && /packetization-mode=1/.test(codec.sdpFmtpLine ?? "")
+  && /profile-level-id=42e0/i.test(codec.sdpFmtpLine ?? "");
+
+/**
+ * What a slot takes: besides what we send ourselves the one form of H.264 that every browser with
+ * H.264 decodes, for encoders that publish by WHIP. One payload type: an offer has many slots.
+ */
+export function receivable(kind: "audio" | "video", available: readonly Codec[]): Codec[] {
+  const own = preferred(kind, available);
+  const h264 = kind === "video" ? available.find(isH264) : undefined;
+  if (own.length === 0 || !h264) return own;
+  return own.flatMap((codec) => (codec.mimeType.toLowerCase() === "video/rtx" ? [h264, codec] : [codec]));
+}
+
 export interface Encoding {
   rid: string;
   active: boolean;

@@ -86,11 +86,21 @@ describe("offering", () => {
     expect(pc.transceivers).toHaveLength(3);
   });
 
-  it("prefers RED before Opus and VP8 with RTX, and offers nothing else", async () => {
+  it("prefers RED before Opus and VP8 with RTX, and sends nothing else", async () => {
     const peer = manager();
-    peer.setSlots(1, 1);
+    void peer.publish("camera", track("video", "cam"));
+    peer.setSlots(1, 0);
     await settle();
-    expect(pc.transceivers.map((one) => one.codecs)).toEqual([["audio/red", "audio/opus"], ["video/VP8", "video/rtx"]]);
+    expect(pc.transceivers.map((one) => one.codecs)).toEqual([["video/VP8", "video/rtx"], ["audio/red", "audio/opus"]]);
+  });
+
+  it("takes in a slot the H.264 of encoders too, in one form", async () => {
+    const h264 = (profile: string, mode = 1) =>
+      ({ mimeType: "video/H264", clockRate: 90_000, sdpFmtpLine: `level-asymmetry-allowed=1;packetization-mode=${mode};profile-level-id=${profile}` });
+    const video = [h264("42001f"), h264("42e01f", 0), h264("42e01f"), h264("64001f"), ...CODECS.video];
+    manager({ codecs: (kind) => (kind === "video" ? video : CODECS.audio) }).setSlots(0, 1);
+    await settle();
+    expect(pc.transceivers.map((one) => one.codecs)).toEqual([["video/VP8", "video/H264", "video/rtx"]]);
   });
 
   it("tells the server no private address", async () => {

@@ -11,6 +11,7 @@ import {
   cameraEncodings,
   LAYERED_SIZE,
   preferred,
+  receivable,
   SCREEN_ENCODING,
   SINGLE_ENCODING,
   SINGLE_SIZE,
@@ -100,7 +101,8 @@ export class PeerManager extends Emitter<PeerEvents> {
       direction: "sendonly",
       sendEncodings: this.encodings(source, track),
     });
-    this.prefer(transceiver, track.kind === "audio" ? "audio" : "video");
+    const kind = track.kind === "audio" ? "audio" : "video";
+    this.prefer(transceiver, preferred(kind, this.options.codecs(kind)));
     this.senders.set(source, transceiver);
     await this.need();
   }
@@ -218,7 +220,7 @@ export class PeerManager extends Emitter<PeerEvents> {
   private addSlots(kind: "audio" | "video"): void {
     while (this.slots[kind].length < this.wanted[kind]) {
       const transceiver = this.pc.addTransceiver(kind, { direction: "recvonly" });
-      this.prefer(transceiver, kind);
+      this.prefer(transceiver, receivable(kind, this.options.codecs(kind)));
       this.slots[kind].push(transceiver);
     }
   }
@@ -231,8 +233,7 @@ export class PeerManager extends Emitter<PeerEvents> {
     return list;
   }
 
-  private prefer(transceiver: RTCRtpTransceiver, kind: "audio" | "video"): void {
-    const codecs = preferred(kind, this.options.codecs(kind));
+  private prefer(transceiver: RTCRtpTransceiver, codecs: Codec[]): void {
     if (codecs.length === 0 || typeof transceiver.setCodecPreferences !== "function") return;
     try {
       transceiver.setCodecPreferences(codecs as RTCRtpCodec[]);

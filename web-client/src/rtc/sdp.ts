@@ -19,6 +19,8 @@ export function slimOffer(sdp: string): string {
     .filter((line) => {
       if (line.startsWith("a=candidate:") || line === "a=end-of-candidates") return false;
       if (line.startsWith("a=extmap:")) return KEPT_EXTENSIONS.some((uri) => line.includes(` ${uri}`));
+      // The server sends no REMB and takes none.
+      if (line.startsWith("a=rtcp-fb:") && line.endsWith(" goog-remb")) return false;
       return !line.startsWith("a=extmap-allow-mixed");
     })
     .join("\r\n");
