@@ -13,6 +13,8 @@ import { Server } from './lib/server.mjs';
 const ENTERED_MS = 5_000;
 /** From the change of address until the picture moves again. */
 const BACK_MS = 3_000;
+/** From one network to another; the line has to be made anew as well. */
+const OVER_MS = 6_000;
 
 const reason = whyNot();
 // A machine of ours has to be able to: elsewhere it is said, not passed over.
@@ -112,6 +114,87 @@ describe('a way in', { timeout: 300_000, skip: reason ?? false }, () => {
     await member.page.until(() => document.querySelector('[data-testid="network"][data-path="tcp"]') !== null);
     t.diagnostic(`picture ${took} ms after the click`);
     await member.leave();
+    await member.page.close();
+  });
+
+  test('with all but TLS refused: through TURN over TLS', async (t) => {
+    const proxy = await tlsOnly(server);
+    // Nothing leaves but TCP to the server's port, and that ends at the proxy.
+    net.firewall(`tcp dport != ${server.port} drop; meta l4proto != tcp drop;`);
+    net.redirect(server.port, proxy.port);
+    try {
+      const entered = await enter('member4');
+      const took = await meet(entered);
+      const { member } = entered;
+      const used = await way(member);
+      assert.deepEqual([used.type, used.relay], ['relay', 'tls']);
+      await member.page.until(() => document.querySelector('[data-testid="network"][data-path="relay"]') !== null);
+      assert.ok(proxy.refused.length > 0, 'ICE-TCP was tried, and refused');
+      t.diagnostic(`picture ${took} ms after the click, ${proxy.refused.length} connections refused`);
+      // Remembered: the next visit asks for the relay ahead.
+      const kept = await member.page.evaluate(() => JSON.parse(localStorage.getItem('yuntang.way')).path);
+      assert.equal(kept, 'relay');
+      await member.leave();
+      await member.page.close();
+    } finally {
+      net.redirect(null);
+      proxy.close();
+    }
+  });
+
+  /** From `change` until the picture of the secretary moves again at the member, and theirs at the secretary. */
+  async function backAfter(member, change) {
+    await Promise.all([member.sees(secretary), secretary.sees(member)]);
+    const moved = (person, who) =>
+      person.page.until(
+        (id) => {
+          // Frames are counted from now on, when the change has been made.
+          const video = document.querySelector(`video[data-participant="${id}"][data-source="camera"]`);
+          const frames = video?.getVideoPlaybackQuality().totalVideoFrames ?? 0;
+          const since = (window.__since ??= { frames, at: performance.now() });
+          if (frames < since.frames) since.frames = frames;
+          return frames > since.frames + 2;
+        },
+        who.id,
+        20_000,
+      );
+    const endpoint = await member.page.evaluate(() => window.__yuntang.endpoint);
+    change();
+    const changed = Date.now();
+    // What was on its way when it happened is over after a tenth of a second.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    for (const person of [member, secretary]) await person.page.evaluate(() => delete window.__since);
+    await Promise.all([moved(member, secretary), moved(secretary, member)]);
+    const took = Date.now() - changed;
+    assert.equal(await member.page.evaluate(() => window.__yuntang.endpoint), endpoint, 'no new join');
+    return took;
+  }
+
+  test('the NAT gives another address: the picture is back within 3 s, without a new join', async (t) => {
+    net.firewall('');
+    const { member } = await enter('member2').then(async (entered) => {
+      await meet(entered);
+      return entered;
+    });
+    assert.equal((await way(member)).protocol, 'udp');
+    const took = await backAfter(member, () => net.rebind());
+    t.diagnostic(`pictures back ${took} ms after the change`);
+    assert.ok(took <= BACK_MS, `${took} ms`);
+    assert.equal((await way(member)).protocol, 'udp');
+    await member.page.close();
+  });
+
+  test('from one network to another: the picture comes back by itself, without a new join', async (t) => {
+    net.firewall('');
+    const entered = await enter('member3');
+    await meet(entered);
+    const { member } = entered;
+    const took = await backAfter(member, () => {
+      net.plug('wwan0', 2);
+      net.unplug('eth0');
+    });
+    t.diagnostic(`pictures back ${took} ms after the change`);
+    assert.ok(took <= OVER_MS, `${took} ms`);
     await member.page.close();
   });
 });

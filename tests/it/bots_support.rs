@@ -7,6 +7,7 @@ use harness::http::{Demo, Place};
 use harness::member::{Entry, Member};
 use tokio::runtime::Runtime;
 use yuntang::clock::Clock;
+use yuntang::config::Config;
 
 use crate::http_support::TestApp;
 
@@ -23,8 +24,12 @@ pub struct Meeting {
 impl Meeting {
     /// Opened by the secretary, nobody in it.
     pub fn open() -> Self {
+        Self::open_with(|_| {})
+    }
+
+    pub fn open_with(change: impl FnOnce(&mut Config)) -> Self {
         let runtime = Runtime::new().unwrap();
-        let app = runtime.block_on(TestApp::start_at(Clock::system()));
+        let app = runtime.block_on(TestApp::start_at_with(Clock::system(), change));
         let demo = std::fs::read(app.data().demo_json()).unwrap();
         let demo: Demo = serde_json::from_slice(&demo).unwrap();
         let place = Place::at(app.address());

@@ -216,6 +216,8 @@ async fn every_state_before_a_connection_is_known_has_an_end() {
         &framed[..6],
         &[0; 40],
         &framed,
+        // TURN without an allocation.
+        &check,
     ] {
         let mut slow = TcpStream::connect(app.address()).await.unwrap();
         slow.write_all(said).await.unwrap();
@@ -224,7 +226,7 @@ async fn every_state_before_a_connection_is_known_has_an_end() {
     }
     // Made TLS, and then nothing, or ICE-TCP, which has no business there.
     let connector = connector(&app).await;
-    for said in [&b""[..], &framed] {
+    for said in [&b""[..], &framed, &[0; 40]] {
         let tcp = TcpStream::connect(app.address()).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let mut tls = connector.connect(name, tcp).await.unwrap();

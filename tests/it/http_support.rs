@@ -88,7 +88,12 @@ impl TestApp {
 
     /// With the demo organisation, and this clock.
     pub async fn start_at(clock: Clock) -> Self {
-        let (folder, config) = config();
+        Self::start_at_with(clock, |_| {}).await
+    }
+
+    pub async fn start_at_with(clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
+        let (folder, mut config) = config();
+        change(&mut config);
         seed(&folder).await;
         Self::run(folder, config, clock).await
     }

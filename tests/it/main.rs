@@ -6,6 +6,7 @@ mod bots_loss;
 mod bots_meet;
 mod bots_meeting;
 mod bots_support;
+mod bots_ways;
 mod doctor;
 mod export_attendance;
 mod http_edge;

@@ -78,7 +78,7 @@ impl Shard {
         while let Some(event) = self.peers.get_mut(key).and_then(|p| p.transport.poll_event()) {
             match event {
                 PeerEvent::Connected => self.on_connected(now, key),
-                PeerEvent::AddressChanged(_) => {}
+                PeerEvent::AddressChanged(_) => self.on_moved(key),
                 PeerEvent::Gone(gone) => {
                     let reason = match gone {
                         Gone::HandshakeFailed(_) => GoneReason::HandshakeFailed,
@@ -88,6 +88,18 @@ impl Shard {
                     return self.drop_peer(now, key, Some(reason));
                 }
             }
+        }
+    }
+
+    /// Media goes and comes by another way: what was on the old one is lost, and more of it than
+    /// repair brings back. Both directions begin anew with a key frame.
+    fn on_moved(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get(key).filter(|peer| peer.connected) else { return };
+        let watched = peer.slots.iter().filter_map(|slot| slot.track);
+        let published = peer.sections.iter().map(|section| section.track);
+        let tracks: Vec<_> = watched.chain(published).collect();
+        for track in tracks {
+            self.want_key_frame(track);
         }
     }
 

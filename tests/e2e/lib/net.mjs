@@ -60,8 +60,8 @@ export class Net {
       ip('-n', net.router, 'addr', 'add', `${net.outside}/24`, 'dev', 'wan');
       ip('-n', net.router, 'link', 'set', 'wan', 'up');
       net.plug('eth0', 1);
-      net.inRouter('sysctl', '-qw', 'net.ipv4.ip_forward=1');
-      net.rules(net.router, 'chain nat { type nat hook postrouting priority 100; oifname "wan" masquerade; }');
+      net.inRouter('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.promote_secondaries=1', 'net.ipv4.conf.wan.promote_secondaries=1');
+      net.redirect(null);
       const folder = await mkdtemp(path.join(tmpdir(), 'yuntang-net-'));
       net.folder = folder;
       net.browser = path.join(folder, 'chromium');
@@ -100,6 +100,16 @@ export class Net {
   rules(namespace, chains) {
     const text = `add table inet yuntang\ndelete table inet yuntang\ntable inet yuntang {\n${chains}\n}\n`;
     run('ip', ['netns', 'exec', namespace, 'nft', '-f', '-'], text);
+  }
+
+  /** The router sends what is for TCP `port` of this machine to `other`; null: everything where it is for. */
+  redirect(port, other) {
+    const there = port === null ? '' : `ip daddr ${this.server} tcp dport ${port} dnat ip to ${this.server}:${other};`;
+    this.rules(
+      this.router,
+      `chain in { type nat hook prerouting priority -100; ${there} }
+       chain out { type nat hook postrouting priority 100; oifname "wan" masquerade; }`,
+    );
   }
 
   /** What leaves and enters the browser's machine. */

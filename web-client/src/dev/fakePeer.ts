@@ -10,7 +10,7 @@ export interface FakeTransceiver {
     getParameters: () => { encodings: RTCRtpEncodingParameters[] };
     setParameters: (parameters: { encodings: RTCRtpEncodingParameters[] }) => Promise<void>;
   };
-  receiver: { track: MediaStreamTrack };
+  receiver: { track: MediaStreamTrack; getStats?: () => Promise<Map<string, unknown>> };
   codecs: string[];
   setCodecPreferences: (codecs: { mimeType: string }[]) => void;
 }

@@ -318,7 +318,7 @@ const en: Like<typeof zhCN> = {
     good: "Good network",
     fair: "Fair network",
     poor: "Poor network",
-    path: { direct: ", direct", tcp: ", by TCP", relay: ", relayed" },
+    path: { direct: ", direct", tcp: ", by TCP", relay: ", by encrypted relay" },
   },
   networkTest: {
     title: "Connection test",

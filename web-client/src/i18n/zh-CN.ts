@@ -314,7 +314,7 @@ export default {
     good: "网络良好",
     fair: "网络一般",
     poor: "网络较差",
-    path: { direct: ",直连", tcp: ",经TCP", relay: ",经中转" },
+    path: { direct: ",直连", tcp: ",经TCP", relay: ",经加密中转" },
   },
   networkTest: {
     title: "网络检测",

@@ -189,9 +189,11 @@ describe("trouble", () => {
     expect(offers).toHaveLength(1);
   });
 
-  it("restarts ICE when the connection fails, and gives up after eight seconds", async () => {
+  it("restarts ICE when the connection fails, again while nothing connects, and then gives up", async () => {
     const lost = vi.fn();
+    const suspect = vi.fn();
     const peer = manager();
+    peer.on("suspect", suspect);
     peer.on("lost", lost);
     peer.setSlots(1, 0);
     await settle();
@@ -199,22 +201,62 @@ describe("trouble", () => {
     pc.become("failed");
     await settle();
     expect(pc.offers.map((one) => one.iceRestart)).toEqual([false, true]);
-    await vi.advanceTimersByTimeAsync(8_000);
+    expect(suspect).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(2_500);
+    expect(pc.offers).toHaveLength(3);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(pc.offers).toHaveLength(4);
+    expect(lost).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(lost).toHaveBeenCalledTimes(1);
+    expect(pc.offers).toHaveLength(4);
+  });
+
+  it("needs a new connection at once when the server has given up the old one", async () => {
+    const lost = vi.fn();
+    const peer = manager();
+    peer.on("lost", lost);
+    peer.setSlots(2, 3);
+    await settle();
+    peer.transportGone();
+    expect(lost).toHaveBeenCalledTimes(1);
+    expect(peer.slotsWanted).toEqual({ audio: 2, video: 3 });
+    peer.close();
+    peer.transportGone();
     expect(lost).toHaveBeenCalledTimes(1);
   });
 
-  it("gives a short interruption four seconds before it restarts ICE", async () => {
+  it("looks for another way one second after what flowed stands still", async () => {
+    const peer = manager();
+    peer.setSlots(1, 0);
+    await settle();
+    let bytes = 1;
+    let flows = true;
+    pc.transceivers[0]!.receiver.getStats = async () => {
+      bytes += flows ? 900 : 0;
+      return new Map([["T", { type: "transport", bytesReceived: bytes }]]);
+    };
+    pc.become("connected");
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(pc.offers).toHaveLength(1);
+    flows = false;
+    await vi.advanceTimersByTimeAsync(1_300);
+    expect(pc.offers.map((one) => one.iceRestart)).toEqual([false, true]);
+    peer.close();
+  });
+
+  it("gives an interruption a moment before it restarts ICE", async () => {
     const peer = manager();
     peer.setSlots(1, 0);
     await settle();
     pc.become("connected");
     pc.become("disconnected");
-    await vi.advanceTimersByTimeAsync(3_000);
+    await vi.advanceTimersByTimeAsync(200);
     pc.become("connected");
     await vi.advanceTimersByTimeAsync(10_000);
     expect(pc.offers).toHaveLength(1);
     pc.become("disconnected");
-    await vi.advanceTimersByTimeAsync(4_100);
+    await vi.advanceTimersByTimeAsync(400);
     expect(pc.offers).toHaveLength(2);
   });
 });

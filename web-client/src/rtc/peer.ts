@@ -21,6 +21,7 @@ import {
 import { Emitter } from "./emitter";
 import { CoalescingQueue } from "./queue";
 import { slimOffer } from "./sdp";
+import { LOOK_EVERY_MS, StallWatch } from "./stall";
 
 export interface RemoteTrack {
   participant: string;
@@ -42,14 +43,18 @@ export interface PeerOptions {
 export interface PeerEvents {
   tracks: ReadonlyMap<string, RemoteTrack>;
   connected: boolean;
-  /** An ICE restart did not help: a new connection is needed. */
+  /** What flowed has stopped, or the browser says so: the way is looked for anew, and the line may be dead too. */
+  suspect: void;
+  /** ICE restarts did not help, or the server has given this one up: a new connection is needed. */
   lost: void;
   /** The server does not accept what this browser offers. */
   refused: RequestError;
 }
 
-const DISCONNECTED_FOR_MS = 4_000;
-const RESTART_WITHIN_MS = 8_000;
+/** The browser says so five seconds after the last packet: it has waited long enough. */
+const DISCONNECTED_FOR_MS = 300;
+/** ICE restarts follow each other at these pauses while nothing connects; then the connection is given up. */
+const RESTART_PAUSES_MS = [2_500, 5_000, 5_000];
 
 export function trackKey(participant: string, source: Source): string {
   return `${participant}/${source}`;
@@ -71,11 +76,20 @@ export class PeerManager extends Emitter<PeerEvents> {
   private others = 0;
   private suspectTimer: ReturnType<typeof setTimeout> | undefined;
   private restartTimer: ReturnType<typeof setTimeout> | undefined;
+  private restarts = 0;
+  private readonly stall = new StallWatch();
+  private readonly looking: ReturnType<typeof setInterval>;
 
   constructor(private readonly options: PeerOptions) {
     super();
     this.pc = options.create();
     this.pc.onconnectionstatechange = () => this.watch();
+    this.looking = setInterval(() => void this.look(), LOOK_EVERY_MS);
+  }
+
+  /** Receive m-lines wanted so far. */
+  get slotsWanted(): Readonly<{ audio: number; video: number }> {
+    return this.wanted;
   }
 
   /** Receive m-lines wanted; they never become fewer. */
@@ -149,22 +163,38 @@ export class PeerManager extends Emitter<PeerEvents> {
   restartIce(): void {
     if (this.closed || this.iceRestart) return;
     this.iceRestart = true;
-    clearTimeout(this.restartTimer);
-    this.restartTimer = setTimeout(() => {
-      if (!this.closed && this.pc.connectionState !== "connected") this.emit("lost", undefined);
-    }, RESTART_WITHIN_MS);
+    this.await();
+    this.emit("suspect", undefined);
     void this.need();
   }
 
-  /** The server says this endpoint's transport is gone. */
+  /** Tries again when a restart has not connected, and gives up in the end. */
+  private await(): void {
+    clearTimeout(this.restartTimer);
+    const pause = RESTART_PAUSES_MS[this.restarts];
+    this.restarts += 1;
+    this.restartTimer = setTimeout(() => {
+      if (this.closed || this.pc.connectionState === "connected") return;
+      if (this.restarts >= RESTART_PAUSES_MS.length) {
+        this.emit("lost", undefined);
+        return;
+      }
+      // The last offer may still be on its way: this one replaces it.
+      this.iceRestart = false;
+      this.restartIce();
+    }, pause ?? RESTART_PAUSES_MS.at(-1));
+  }
+
+  /** The server has given up this connection (30 s without consent): its keys are gone with it. */
   transportGone(): void {
-    this.restartIce();
+    if (!this.closed) this.emit("lost", undefined);
   }
 
   close(): void {
     this.closed = true;
     clearTimeout(this.suspectTimer);
     clearTimeout(this.restartTimer);
+    clearInterval(this.looking);
     this.pc.onconnectionstatechange = null;
     this.pc.close();
     this.clear();
@@ -306,11 +336,26 @@ export class PeerManager extends Emitter<PeerEvents> {
     this.emit("connected", state === "connected");
     if (state === "connected") {
       this.iceRestart = false;
+      this.restarts = 0;
       clearTimeout(this.restartTimer);
     } else if (state === "failed") {
       this.restartIce();
     } else if (state === "disconnected") {
       this.suspectTimer = setTimeout(() => this.restartIce(), DISCONNECTED_FOR_MS);
     }
+  }
+
+  private async look(): Promise<void> {
+    // One receiver's report names the transport and its pair, without those of all other tracks.
+    const receiver = this.slots.audio[0]?.receiver ?? this.slots.video[0]?.receiver;
+    if (this.pc.connectionState !== "connected" || !receiver?.getStats) return;
+    const report = await receiver.getStats().catch(() => undefined);
+    if (this.closed || !report) return;
+    let bytes = 0;
+    report.forEach((one: { type: string; bytesReceived?: number }) => {
+      if (one.type === "transport") bytes = one.bytesReceived ?? 0;
+    });
+    // Firefox tells no transport: there it is `disconnected` that alarms.
+    if (bytes > 0 && this.stall.look(performance.now(), bytes)) this.restartIce();
   }
 }

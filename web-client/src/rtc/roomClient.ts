@@ -41,6 +41,12 @@ const SLOT: Record<Source, keyof LocalMedia> = {
   screen_audio: "screenAudio",
 };
 
+/** A round trip to a far server, and the time that it takes to answer an offer. */
+const LINE_ANSWERS_WITHIN_MS = 600;
+/** So many lost connections within so long: the endpoint is made anew, too. */
+const MAX_RENEWALS = 2;
+const RENEWALS_WITHIN_MS = 60_000;
+
 export class RoomClient extends Emitter<RoomClientEvents> {
   readonly signaling: SignalingClient;
   private peerManager: PeerManager | null = null;
@@ -48,6 +54,8 @@ export class RoomClient extends Emitter<RoomClientEvents> {
   private micOn = false;
   private mayPublish = false;
   private others = 0;
+  /** When connections were made anew because the last was lost. */
+  private renewals: number[] = [];
 
   constructor(private readonly options: RoomClientOptions) {
     super();
@@ -169,7 +177,9 @@ export class RoomClient extends Emitter<RoomClientEvents> {
     peer.on("tracks", (tracks) => this.emit("tracks", tracks));
     peer.on("connected", (connected) => this.emit("mediaConnected", connected));
     peer.on("refused", (error) => this.emit("mediaRefused", error));
-    peer.on("lost", () => this.signaling.startAfresh());
+    // The offer of a restart is answered at once, or the line is as dead as the media.
+    peer.on("suspect", () => this.signaling.suspect(LINE_ANSWERS_WITHIN_MS));
+    peer.on("lost", () => this.renewMedia(peer));
     void peer.setOthers(this.others);
     const published: Promise<unknown>[] = [];
     if (this.mayPublish) {
@@ -186,6 +196,22 @@ export class RoomClient extends Emitter<RoomClientEvents> {
     void Promise.all(published).then(() => {
       if (this.peerManager === peer) this.announce();
     });
+  }
+
+  /** A new connection of the same endpoint: nobody leaves the room for it. */
+  private renewMedia(lost: PeerManager): void {
+    if (this.peerManager !== lost) return;
+    const now = performance.now();
+    this.renewals = this.renewals.filter((at) => now - at < RENEWALS_WITHIN_MS);
+    if (this.renewals.length >= MAX_RENEWALS) {
+      // The endpoint itself may be at fault.
+      this.renewals = [];
+      this.signaling.startAfresh();
+      return;
+    }
+    this.renewals.push(now);
+    const { audio, video } = lost.slotsWanted;
+    this.connectMedia(audio, video);
   }
 
   private async sendOffer(offer: Offer) {

@@ -235,6 +235,22 @@ describe("the line", () => {
     expect(client.state).toBe("reconnecting");
   });
 
+  it("is dead at once when media has stopped and nothing comes on it either", async () => {
+    await last().welcomes();
+    client.suspect(600);
+    await vi.advanceTimersByTimeAsync(300);
+    last().says({ type: "ping", seq: 0 });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(client.state).toBe("online");
+    const dead = last();
+    client.suspect(600);
+    await vi.advanceTimersByTimeAsync(601);
+    expect(dead.closed).toBe(true);
+    expect(sockets).toHaveLength(2);
+    await last().welcomes({ resumed: true });
+    expect(client.state).toBe("online");
+  });
+
   it("survives what is not JSON", async () => {
     await last().welcomes();
     last().onmessage?.({ data: "{" });

@@ -82,6 +82,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private connectTimer: ReturnType<typeof setTimeout> | undefined;
   private watchdog: ReturnType<typeof setInterval> | undefined;
+  private suspectTimer: ReturnType<typeof setTimeout> | undefined;
   private lastFrameMs = 0;
   private lostAtMs: number | null = null;
   private nextId = 1;
@@ -143,6 +144,18 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     } else if (this.lineState === "online" && this.now() - this.lastFrameMs > DEAD_AFTER_MS) {
       this.drop();
     }
+  }
+
+  /** Media has stopped: if nothing comes on the line either within `withinMs`, it is dead, too. */
+  suspect(withinMs: number): void {
+    const [socket, last] = [this.socket, this.lastFrameMs];
+    if (this.lineState !== "online" || !socket) return;
+    clearTimeout(this.suspectTimer);
+    this.suspectTimer = setTimeout(() => {
+      if (this.lineState !== "online" || this.socket !== socket || this.lastFrameMs !== last) return;
+      this.attempt = 0;
+      this.drop();
+    }, withinMs);
   }
 
   private now(): number {
@@ -348,6 +361,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   private teardown(error: RequestError): void {
     clearTimeout(this.retryTimer);
     clearTimeout(this.connectTimer);
+    clearTimeout(this.suspectTimer);
     clearInterval(this.watchdog);
     const socket = this.socket;
     this.socket = null;

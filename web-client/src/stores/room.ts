@@ -11,6 +11,7 @@ import { flags } from "@/rtc/flags";
 import { RoomClient, type LocalMedia } from "@/rtc/roomClient";
 import type { RemoteTrack } from "@/rtc/peer";
 import type { LineState, Socket } from "@/rtc/signaling";
+import { connectionSettings, rememberedWay } from "@/rtc/way";
 import { asRequestError } from "./load";
 
 export type Phase = "lobby" | "joining" | "in" | "over";
@@ -67,19 +68,23 @@ export const useRoom = defineStore("room", () => {
     refusal.value = null;
     replaced.value = false;
     let next: JoinGrant | null = grant;
+    let servers = grant.ice_servers ?? [];
     const made = markRaw(
       new RoomClient({
         open: () => new WebSocket(socketAddress(grant.ws_path)) as unknown as Socket,
         token: async (fresh) => {
           // A token serves many hellos until it expires; only a refusal asks for a new one.
-          if (fresh || !next) next = await api.join(grant.session.id);
+          if (fresh || !next) {
+            next = await api.join(grant.session.id);
+            servers = next.ice_servers ?? [];
+          }
           return next.token;
         },
         consent,
         device: Math.min(screen.width, screen.height) < 600 ? "phone" : "desktop",
         media: { rawAudio: flags.rawAudio },
         peer: {
-          create: () => new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require", iceServers: [] }),
+          create: () => new RTCPeerConnection(connectionSettings(servers, rememberedWay())),
           codecs: (kind) => RTCRtpReceiver.getCapabilities?.(kind)?.codecs ?? [],
           simulcast: flags.simulcast,
         },

@@ -4,6 +4,7 @@
 //! thread. Link loss is made here, on media datagrams only, with a seed, so that a run can be
 //! repeated.
 
+mod bridge;
 mod generate;
 mod link;
 mod stats;
@@ -12,7 +13,8 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signaling::message::{Offer, Publication, Source};
@@ -20,11 +22,23 @@ use str0m::format::Codec;
 use str0m::media::{Direction, MediaKind, Mid};
 
 use crate::client::{Client, Happened};
+use bridge::Bridge;
 use generate::{Camera, Microphone};
 use link::Link;
 pub use stats::{BotStats, Received, Stream};
 
 const DATAGRAM: usize = 2_048;
+
+/// How a bot reaches the server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Over {
+    #[default]
+    Udp,
+    /// UDP of IPv6, on loopback.
+    Udp6,
+    /// ICE-TCP alone.
+    Tcp,
+}
 
 /// What a bot does.
 #[derive(Debug, Clone)]
@@ -43,6 +57,7 @@ pub struct BotConfig {
     pub loss_down: f64,
     /// Of the loss; also the number that marks what the bot sends (its low 32 bits).
     pub seed: u64,
+    pub over: Over,
 }
 
 impl Default for BotConfig {
@@ -58,6 +73,7 @@ impl Default for BotConfig {
             loss_up: 0.0,
             loss_down: 0.0,
             seed: 1,
+            over: Over::Udp,
         }
     }
 }
@@ -74,6 +90,8 @@ pub struct Bot {
     /// From the answers: which SSRC the server sends on which m-line.
     slots: HashMap<u32, String>,
     connected: bool,
+    over: Over,
+    bridge: Option<Bridge>,
 }
 
 impl Bot {
@@ -85,7 +103,10 @@ impl Bot {
         config: &BotConfig,
         exchange: impl FnOnce(&Offer) -> io::Result<String>,
     ) -> io::Result<Self> {
-        let mut client = Client::on_loopback()?;
+        let mut client = match config.over {
+            Over::Udp | Over::Tcp => Client::on_loopback()?,
+            Over::Udp6 => Client::new(Arc::new(UdpSocket::bind("[::1]:0")?))?,
+        };
         let mut media = Vec::new();
         let mut sources = Vec::new();
         for (wanted, kind, source) in [
@@ -109,6 +130,8 @@ impl Bot {
             stats: BotStats::default(),
             slots: HashMap::new(),
             connected: false,
+            over: config.over,
+            bridge: None,
         };
         let publications = sources
             .iter()
@@ -159,7 +182,13 @@ impl Bot {
     }
 
     fn take_answer(&mut self, sdp: &str) -> io::Result<()> {
-        self.client.answer(sdp)?;
+        if self.over == Over::Tcp && self.bridge.is_none() {
+            self.bridge = Some(Bridge::open(sdp, self.client.address())?);
+        }
+        match &self.bridge {
+            Some(bridge) => self.client.answer(&bridge.instead_of_candidates(sdp))?,
+            None => self.client.answer(sdp)?,
+        }
         self.stats.learn_payload_types(sdp);
         for section in sdp.split("\r\nm=").skip(1) {
             let value = |key: &str| section.lines().find_map(|l| l.strip_prefix(key));
