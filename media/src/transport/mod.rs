@@ -41,5 +41,6 @@ pub use sdp::{
 };
 pub use sdp_answer::{AnswerMedia, AnswerParams, LocalStream, build_answer, negotiate};
 pub use sdp_offer::{MAX_MEDIA, MAX_SDP, parse_offer};
+pub use srtp::contexts as srtp_contexts;
 pub use srtp::{MAX_SOURCES, Opened, Profile, SrtpError, SrtpRx, SrtpTx, TAG_SPACE};
 pub use stun::local_ufrag as stun_local_ufrag;

@@ -82,7 +82,7 @@ impl Cipher {
 }
 
 /// Both directions from what the DTLS exporter gave (RFC 5764 section 4.2).
-pub(super) fn contexts(
+pub fn contexts(
     profile: Profile,
     material: &[u8],
     we_are_client: bool,

@@ -3,9 +3,14 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use crate::{packages, place, run};
+use crate::{counts, packages, place, run};
 
 pub fn bench(args: &[String]) -> Result<(), String> {
+    match args {
+        [first] if first == "--counts" => return counts::compare(),
+        [first, second] if first == "--counts" && second == "save" => return counts::save(),
+        _ => {}
+    }
     packages::ensure(packages::BUILD)?;
     let built = build()?;
     let mut bench = run::command(place::binary("release", "bench"), &[], &place::root());

@@ -3,6 +3,7 @@
 
 mod bench;
 mod bot;
+mod counts;
 mod fuzz;
 mod gate;
 mod packages;
@@ -22,8 +23,11 @@ usage: cargo dev VERB
   check   the quick part of test: fmt, clippy, web lint and types
   e2e [NAME…]
           only the runs in real browsers
-  bench [--only lecture,journal] [--subscribers N,N] [--seconds S] [--json FILE]
+  bench [--only lecture,meeting,shards,viewers,journal] [--subscribers N,N] [--seconds S]
+          [--json FILE]
           the figures of the README: paced floor, forwarding, memory, journal (release build)
+  bench --counts [save]
+          instructions of the packet path under valgrind, beside media/benches/counts.txt
   bot [--open] [--as KEY,KEY] [--session KEY|ID] [--seconds N] [--url URL] [--demo FILE]
           participants without browsers for the server that is running
   fuzz [--seconds N] [stun|dtls|rtp|rtcp|sdp|shard …]

@@ -37,6 +37,9 @@ pub const TEST: &[&str] = &[
 /// libFuzzer is C++.
 pub const FUZZ: &[&str] = &["g++"];
 
+/// Needed to count instructions.
+pub const COUNTS: &[&str] = &["valgrind"];
+
 fn installed(package: &str) -> bool {
     Command::new("dpkg-query")
         .args(["-W", "-f", "${db:Status-Status}", package])

@@ -13,8 +13,8 @@ use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{Direction, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpPacket, RtpWrite};
-use str0m::{Candidate, Event, Input, Output, Rtc};
+use str0m::rtp::{Extension, RtpPacket, RtpWrite};
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 const DATAGRAM: usize = 2_048;
 
@@ -40,10 +40,24 @@ pub struct Client {
 impl Client {
     /// A client on `socket`, which must be bound to an address that the server can reach.
     pub fn new(socket: Arc<UdpSocket>) -> io::Result<Self> {
+        Self::build(socket, Rtc::builder())
+    }
+
+    /// A client for load: its owner reads most media past it, so it does not negotiate
+    /// transport-wide feedback, which would tell of loss where there is none.
+    pub fn without_feedback(socket: Arc<UdpSocket>) -> io::Result<Self> {
+        let config = Rtc::builder()
+            .clear_extension_map()
+            .set_extension(1, Extension::AudioLevel)
+            .set_extension(4, Extension::RtpMid);
+        Self::build(socket, config)
+    }
+
+    fn build(socket: Arc<UdpSocket>, config: RtcConfig) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         let now = Instant::now();
-        let mut rtc = Rtc::builder()
+        let mut rtc = config
             .clear_codecs()
             .enable_opus(true, false)
             .enable_vp8(true)

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::gso::{Run, Sender, v4};
+use crate::scenario::Scenario;
 use crate::sink::{self, Sink};
-use crate::traffic::{self, Burst};
+use crate::traffic::{self, Burst, Kind};
 
 const HEADER: usize = 12;
 const TAG: usize = 16;
@@ -29,8 +30,9 @@ pub struct Floor {
     pub cpu_ns_per_packet: f64,
 }
 
-/// Measures the floor for `destinations` during `length`, with a reader process of its own.
-pub fn measure(destinations: usize, length: Duration) -> io::Result<Floor> {
+/// Measures the floor of a scenario during `length`, with a reader process of its own.
+pub fn measure(scenario: &Scenario, length: Duration) -> io::Result<Floor> {
+    let destinations = scenario.subscribers;
     let mut reader = Command::new(std::env::current_exe()?)
         .args(["sink", &destinations.to_string()])
         .stdin(Stdio::piped())
@@ -43,7 +45,7 @@ pub fn measure(destinations: usize, length: Duration) -> io::Result<Floor> {
     let addresses: Vec<_> =
         ports.iter().map(|&port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).collect();
 
-    let (packets_sent, cpu) = run(&addresses, length)?;
+    let (packets_sent, cpu) = run(&addresses, scenario, length)?;
 
     // Closing its input asks the reader for its count.
     drop(reader.stdin.take());
@@ -57,7 +59,11 @@ pub fn measure(destinations: usize, length: Duration) -> io::Result<Floor> {
     })
 }
 
-fn run(addresses: &[SocketAddrV4], length: Duration) -> io::Result<(u64, Duration)> {
+fn run(
+    addresses: &[SocketAddrV4],
+    scenario: &Scenario,
+    length: Duration,
+) -> io::Result<(u64, Duration)> {
     let mut sender = Sender::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?);
     let keys: Vec<LessSafeKey> = (0..addresses.len())
         .map(|index| {
@@ -67,23 +73,42 @@ fn run(addresses: &[SocketAddrV4], length: Duration) -> io::Result<(u64, Duratio
         })
         .collect::<Result<_, _>>()
         .map_err(|_| io::Error::other("AES-128-GCM refused a key"))?;
-    let bursts = traffic::schedule(length);
-    let packets: Vec<Vec<Vec<u8>>> = bursts.iter().take(256).map(packets).collect();
+    let one = traffic::schedule(length);
+    let packets: Vec<Vec<Vec<u8>>> = one.iter().take(256).map(packets).collect();
+    let publishers = scenario.publishers;
+    let mut bursts: Vec<(Duration, usize, usize)> = (0..publishers)
+        .flat_map(|publisher| {
+            let phase = traffic::phase(publisher, publishers);
+            one.iter().enumerate().map(move |(index, burst)| (burst.at + phase, publisher, index))
+        })
+        .collect();
+    bursts.sort_unstable();
     let (mut bytes, mut runs) = (Vec::with_capacity(4 << 20), Vec::with_capacity(1_024));
     let mut sent = 0;
     let start = Instant::now();
     let before = clock::process_cpu();
-    for (index, burst) in bursts.iter().enumerate() {
-        clock::wait_until(start + burst.at);
+    for (at, publisher, index) in bursts {
+        clock::wait_until(start + at);
+        let slots = match one[index].kind {
+            Kind::Video => scenario.video_slots,
+            Kind::Audio => scenario.audio_slots,
+        };
         // The same memory again and again would be kinder than a real publisher's packets.
         let burst = &packets[index % packets.len()];
         bytes.clear();
         runs.clear();
-        for (address, key) in addresses.iter().zip(&keys) {
+        let mut audience = 0;
+        for (reader, (address, key)) in addresses.iter().zip(&keys).enumerate() {
+            // Nobody receives themselves; of many, each receives as many as have slots.
+            let ahead = (publisher + publishers - reader % publishers) % publishers;
+            if publishers > 1 && (ahead == 0 || ahead > slots) {
+                continue;
+            }
+            audience += 1;
             seal(burst, *address, key, index as u64, &mut bytes, &mut runs)?;
         }
         sender.send(&bytes, &runs)?;
-        sent += (burst.len() * addresses.len()) as u64;
+        sent += (burst.len() * audience) as u64;
     }
     Ok((sent, clock::process_cpu() - before))
 }

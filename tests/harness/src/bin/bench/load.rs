@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use harness::client::Client;
@@ -13,12 +14,16 @@ use str0m::media::{Direction, MediaKind, Mid};
 
 use crate::clock;
 use crate::publisher::Publisher;
+use crate::scenario::Scenario;
 use crate::sendlog::SendLog;
 use crate::server::{Gauges, Reply, Request};
 use crate::sink;
-use crate::subscribers::{Delays, Seen, Subscribers};
+use crate::subscribers::{Delays, Joining, Seen, Subscribers, is_sample};
+use crate::traffic;
 
 const JOIN: Duration = Duration::from_secs(60);
+/// Joins under way at the same time.
+const AT_A_TIME: usize = 32;
 /// Between the last join and the measurement: key frames and first reports are over.
 const SETTLE: Duration = Duration::from_secs(2);
 /// After the publisher stopped, for what is still under way.
@@ -58,9 +63,9 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> io::Result<Self> {
+    fn start(scenario: &Scenario) -> io::Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
-            .arg("server")
+            .args(["server", &scenario.shards.to_string(), &scenario.span.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -87,22 +92,22 @@ impl Server {
     /// A client with the server's answer, its mids and the server's address.
     fn join(
         &mut self,
-        peer: u64,
-        direction: Direction,
+        (peer, owner): (u64, u64),
+        lines: &[(MediaKind, Direction)],
     ) -> io::Result<(Client, Vec<Mid>, SocketAddr)> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         sink::roomy(&socket)?;
-        let mut client = Client::new(Arc::new(socket))?;
-        let (sdp, mids) =
-            client.offer(&[(MediaKind::Audio, direction), (MediaKind::Video, direction)])?;
-        let publications = match direction {
-            Direction::SendOnly => {
-                let names = ["microphone", "camera"];
-                mids.iter().zip(names).map(|(mid, name)| (mid.to_string(), name.into())).collect()
-            }
-            _ => Vec::new(),
-        };
-        match self.ask(&Request::Offer { peer, sdp, publications })? {
+        let mut client = Client::without_feedback(Arc::new(socket))?;
+        let (sdp, mids) = client.offer(lines)?;
+        let sends = |index: &usize| lines[*index].1 == Direction::SendOnly;
+        let publications = (0..lines.len())
+            .filter(sends)
+            .map(|index| {
+                let name = if lines[index].0 == MediaKind::Audio { "microphone" } else { "camera" };
+                (mids[index].to_string(), name.to_owned())
+            })
+            .collect();
+        match self.ask(&Request::Offer { peer, owner, sdp, publications })? {
             Reply::Answer { sdp } => {
                 client.answer(&sdp)?;
                 Ok((client, mids, candidate(&sdp)?))
@@ -123,58 +128,73 @@ fn candidate(sdp: &str) -> io::Result<SocketAddr> {
     address.ok_or_else(|| io::Error::other("the answer has no candidate"))
 }
 
-pub fn measure(subscribers: usize, length: Duration) -> io::Result<Forwarding> {
-    let mut server = Server::start()?;
-    let (mut client, mids, address) = server.join(1, Direction::SendOnly)?;
-    if !client.run_until(JOIN, |_| {}, Client::is_connected)? {
-        return Err(io::Error::other("the publisher could not connect"));
+/// Runs a scenario against a server process of its own.
+pub fn measure(scenario: &Scenario, length: Duration) -> io::Result<Forwarding> {
+    let mut server = Server::start(scenario)?;
+    let logs: Vec<Arc<SendLog>> = (0..scenario.publishers).map(|_| Arc::default()).collect();
+    let mut publishers = Vec::new();
+    for (number, log) in logs.iter().enumerate() {
+        let id = number as u64 + 1;
+        let lines =
+            [(MediaKind::Audio, Direction::SendOnly), (MediaKind::Video, Direction::SendOnly)];
+        let (mut client, mids, _) = server.join((id, id), &lines)?;
+        if !client.run_until(JOIN, |_| {}, Client::is_connected)? {
+            return Err(io::Error::other("a publisher could not connect"));
+        }
+        let mids = (mids[0], mids[1]);
+        publishers.push(Publisher::new(client, mids, number as u8, Arc::clone(log))?);
     }
-    let log = Arc::new(SendLog::default());
-    let publisher = Publisher::new(client, (mids[0], mids[1]), 0, Arc::clone(&log))?;
     let (stop_sending, stop_reading) = (AtomicBool::new(false), AtomicBool::new(false));
     let (sent, seen) = (AtomicU64::new(0), Seen::default());
 
     let outcome = std::thread::scope(|scope| {
-        let sending = scope.spawn(|| publisher.run(&stop_sending, &sent));
-        wait(Duration::from_millis(500));
-        let alone = server.gauges()?;
-        let clients = (0..subscribers as u64)
-            .map(|index| Ok(server.join(2 + index, Direction::RecvOnly)?.0))
-            .collect::<io::Result<Vec<_>>>()?;
-        let subscribing = Subscribers::new(clients, address, Arc::clone(&log))?;
+        let (stop, counter) = (&stop_sending, &sent);
+        let sending: Vec<_> = publishers
+            .into_iter()
+            .enumerate()
+            .map(|(number, publisher)| {
+                let phase = traffic::phase(number, scenario.publishers);
+                scope.spawn(move || publisher.run(phase, stop, counter))
+            })
+            .collect();
+        let (welcome, incoming) = sync_channel(scenario.subscribers);
+        let pictures = scenario.video_slots;
+        let subscribing = Subscribers::new(incoming, pictures, scenario.audience(), logs)?;
         let reading = scope.spawn(|| subscribing.run(&seen, &stop_reading));
         let window = (|| {
-            let deadline = Instant::now() + JOIN;
-            while !seen.everybody.load(Relaxed) {
-                if Instant::now() > deadline || reading.is_finished() {
-                    return Err(io::Error::other("not every subscriber got media"));
-                }
-                wait(Duration::from_millis(50));
+            wait(Duration::from_millis(500));
+            let alone = server.gauges()?;
+            for index in 0..scenario.subscribers {
+                let joining = subscribe(&mut server, scenario, index)?;
+                welcome.send(joining).map_err(|_| io::Error::other("the readers failed"))?;
+                // Not more at a time than a room's door lets in.
+                watching(&seen, (index + 1).saturating_sub(AT_A_TIME), || reading.is_finished())?;
             }
+            watching(&seen, scenario.subscribers, || reading.is_finished())?;
             let joined = server.gauges()?;
             wait(SETTLE);
             let begun = Mark::take(&mut server, &sent, &seen)?;
             seen.measuring.store(true, Relaxed);
             wait(length);
-            seen.measuring.store(false, Relaxed);
-            Ok((alone, joined, begun, Mark::take(&mut server, &sent, &seen)?))
+            let ended = Mark::take(&mut server, &sent, &seen)?;
+            Ok::<_, io::Error>((alone, joined, begun, ended))
         })();
         stop_sending.store(true, Relaxed);
-        let sent_all = sending.join().map_err(|_| io::Error::other("the publisher failed"))?;
+        for sending in sending {
+            sending.join().map_err(|_| io::Error::other("a publisher failed"))??;
+        }
         wait(DRAIN);
-        let after = (sent.load(Relaxed), seen.media_packets.load(Relaxed));
         stop_reading.store(true, Relaxed);
         let delays = reading.join().map_err(|_| io::Error::other("the readers failed"))??;
-        sent_all?;
         let (alone, joined, begun, ended) = window?;
+        let subscribers = scenario.subscribers;
         let mut forwarding = begun.to(&ended, subscribers);
         forwarding.resident_per_subscriber =
             ended.server.resident.saturating_sub(alone.resident) as f64 / subscribers as f64;
         forwarding.join_cpu_us = (joined.cpu_ns - alone.cpu_ns) as f64 / 1e3 / subscribers as f64;
         // Counted from the begin of the window to the last packet that was under way.
-        let expected = (after.0 - begun.published) * subscribers as u64;
-        let missing = expected.saturating_sub(after.1 - begun.received);
-        forwarding.loss_percent = missing as f64 * 100.0 / expected.max(1) as f64;
+        let missing = delays.expected.saturating_sub(delays.received);
+        forwarding.loss_percent = missing as f64 * 100.0 / delays.expected.max(1) as f64;
         fill(&mut forwarding, delays);
         Ok::<_, io::Error>(forwarding)
     });
@@ -182,6 +202,30 @@ pub fn measure(subscribers: usize, length: Duration) -> io::Result<Forwarding> {
     drop(server.input);
     server.process.wait()?;
     outcome
+}
+
+fn subscribe(server: &mut Server, scenario: &Scenario, index: usize) -> io::Result<Joining> {
+    let line = |kind, count| std::iter::repeat_n((kind, Direction::RecvOnly), count);
+    let lines: Vec<_> = line(MediaKind::Audio, scenario.audio_slots)
+        .chain(line(MediaKind::Video, scenario.video_slots))
+        .collect();
+    let peer = 10_000 + index as u64;
+    let owner = if scenario.is_meeting() { index as u64 + 1 } else { peer };
+    let (client, _, server) = server.join((peer, owner), &lines)?;
+    Ok(Joining { client, server, sampled: is_sample(index, scenario.subscribers) })
+}
+
+/// Waits until so many have media.
+fn watching(seen: &Seen, count: usize, failed: impl Fn() -> bool) -> io::Result<()> {
+    let deadline = Instant::now() + JOIN;
+    while seen.watching.load(Relaxed) < count {
+        if Instant::now() > deadline || failed() {
+            let watching = seen.watching.load(Relaxed);
+            return Err(io::Error::other(format!("{watching} of {count} subscribers got media")));
+        }
+        wait(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 /// One look at all counts.

@@ -11,9 +11,11 @@ mod journal;
 mod load;
 mod publisher;
 mod report;
+mod scenario;
 mod sendlog;
 mod server;
 mod sink;
+mod stream;
 mod subscribers;
 mod traffic;
 
@@ -21,9 +23,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use scenario::Scenario;
+
 const USAGE: &str = "\
-bench [--only lecture,journal] [--subscribers N,N] [--seconds S] [--json FILE]
-      [--journal-program FILE]";
+bench [--only lecture,meeting,shards,viewers,journal] [--subscribers N,N] [--seconds S]
+      [--json FILE] [--journal-program FILE]";
 
 struct Options {
     only: Option<Vec<String>>,
@@ -40,16 +44,26 @@ fn main() -> io::Result<()> {
             let destinations = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(1);
             floor::reader(destinations)
         }
-        Some("server") => server::serve(),
+        Some("server") => {
+            let number = |at: usize, otherwise| {
+                arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+            };
+            server::serve(number(1, 1), number(2, usize::MAX))
+        }
         _ => bench(&options(&arguments)?),
     }
 }
 
 fn bench(options: &Options) -> io::Result<()> {
     let mut report = report::Report::default();
-    if options.wants("lecture") {
-        for &subscribers in &options.subscribers {
-            report.lecture.push(lecture(subscribers, options.length)?);
+    let mut failed = Vec::new();
+    for (kind, scenario) in scenarios(&options.subscribers) {
+        if options.wants(kind) {
+            match row(kind, scenario, options.length) {
+                Ok(row) => report.rows.push(row),
+                // What was measured before and what comes after is worth having all the same.
+                Err(error) => failed.push(format!("{}: {error}", scenario.name())),
+            }
         }
     }
     if options.wants("journal") {
@@ -67,21 +81,35 @@ fn bench(options: &Options) -> io::Result<()> {
     if let Some(path) = &options.json {
         std::fs::write(path, report.json()?)?;
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(io::Error::other(failed.join("; "))) }
 }
 
-fn lecture(subscribers: usize, length: Duration) -> io::Result<report::Row> {
-    eprintln!("{subscribers} subscribers: floor, {} s", length.as_secs());
-    let floor = floor::measure(subscribers, length)?;
-    eprintln!("{subscribers} subscribers: server, {} s", length.as_secs());
-    let forwarding = load::measure(subscribers, length)?;
-    eprintln!("{subscribers} subscribers: floor again, {} s", length.as_secs());
-    let again = floor::measure(subscribers, length)?;
+/// In the order of the tables.
+fn scenarios(subscribers: &[usize]) -> Vec<(&'static str, Scenario)> {
+    let mut all: Vec<_> =
+        subscribers.iter().map(|count| ("lecture", Scenario::lecture(*count))).collect();
+    all.push(("meeting", Scenario::meeting(8, 8, 8)));
+    all.push(("meeting", Scenario::meeting(25, 9, 5)));
+    // The same lecture, one after the other, on one shard and on two.
+    all.push(("shards", Scenario::lecture(300)));
+    all.push(("shards", Scenario::lecture(300).on_shards(2, 150)));
+    all.push(("viewers", Scenario::lecture(1_000).on_shards(2, 150)));
+    all
+}
+
+fn row(kind: &'static str, scenario: Scenario, length: Duration) -> io::Result<report::Row> {
+    let name = scenario.name();
+    eprintln!("{kind}, {name}: floor");
+    let floor = floor::measure(&scenario, length)?;
+    eprintln!("{kind}, {name}: server");
+    let forwarding = load::measure(&scenario, length)?;
+    eprintln!("{kind}, {name}: floor again");
+    let again = floor::measure(&scenario, length)?;
     // Other work on the machine makes the floor dearer and us look better: the lower counts.
     let lower = |a: floor::Floor, b: floor::Floor| {
         if a.cpu_ns_per_packet <= b.cpu_ns_per_packet { a } else { b }
     };
-    Ok(report::Row::new(lower(floor, again), forwarding))
+    Ok(report::Row::new(kind, name, lower(floor, again), forwarding))
 }
 
 impl Options {
@@ -94,8 +122,8 @@ fn options(arguments: &[String]) -> io::Result<Options> {
     let mut options = Options {
         only: None,
         journal_program: None,
-        subscribers: vec![50, 200],
-        length: Duration::from_secs(10),
+        subscribers: vec![50, 100, 200, 400],
+        length: Duration::from_secs(5),
         json: None,
     };
     let mut rest = arguments.iter();

@@ -64,10 +64,10 @@ impl Publisher {
         })
     }
 
-    /// Sends until `stop`; `sent` counts media packets.
-    pub fn run(mut self, stop: &AtomicBool, sent: &AtomicU64) -> io::Result<()> {
+    /// Sends until `stop`, `phase` later than others; `sent` counts media packets.
+    pub fn run(mut self, phase: Duration, stop: &AtomicBool, sent: &AtomicU64) -> io::Result<()> {
         let second = traffic::schedule(Duration::from_secs(3));
-        let start = Instant::now();
+        let start = Instant::now() + phase;
         for round in 0u32.. {
             for burst in &second {
                 if stop.load(Relaxed) {

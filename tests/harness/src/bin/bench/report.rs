@@ -11,6 +11,8 @@ use crate::load::Forwarding;
 
 #[derive(Debug, Serialize)]
 pub struct Row {
+    kind: &'static str,
+    name: String,
     floor: Floor,
     forwarding: Forwarding,
     /// CPU per forwarded packet of the server over that of the floor.
@@ -18,24 +20,28 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn new(floor: Floor, forwarding: Forwarding) -> Self {
+    pub fn new(kind: &'static str, name: String, floor: Floor, forwarding: Forwarding) -> Self {
         let ratio = forwarding.cpu_ns_per_packet / floor.cpu_ns_per_packet;
-        Self { floor, forwarding, ratio }
+        Self { kind, name, floor, forwarding, ratio }
     }
 }
 
 /// Everything that one run measured.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    pub lecture: Vec<Row>,
+    pub rows: Vec<Row>,
     pub journal: Option<Journal>,
 }
 
 impl Report {
     pub fn table(&self) -> String {
         let mut out = String::new();
-        if !self.lecture.is_empty() {
-            out += &lecture(&self.lecture);
+        let mut kinds: Vec<&str> = self.rows.iter().map(|row| row.kind).collect();
+        kinds.dedup();
+        for kind in kinds {
+            let rows: Vec<&Row> = self.rows.iter().filter(|row| row.kind == kind).collect();
+            out += &table(kind, &rows);
+            out.push('\n');
         }
         if let Some(journal) = &self.journal {
             out += &journal::table(journal);
@@ -48,30 +54,26 @@ impl Report {
     }
 }
 
-fn lecture(rows: &[Row]) -> String {
+fn table(kind: &str, rows: &[&Row]) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &dyn Fn(&Row) -> String| {
         let _ = write!(out, "{name:<44}");
         for row in rows {
-            let _ = write!(out, "{:>12}", value(row));
+            let _ = write!(out, "{:>20}", value(row));
         }
         out.push('\n');
     };
-    line("subscribers", &|row| row.forwarding.subscribers.to_string());
-    line("paced floor, CPU a packet (µs)", &|row| {
-        format!("{:.2}", row.floor.cpu_ns_per_packet / 1e3)
-    });
-    line("server, CPU a forwarded packet (µs)", &|row| {
-        format!("{:.2}", row.forwarding.cpu_ns_per_packet / 1e3)
-    });
+    let micros = |nanos: f64| format!("{:.2}", nanos / 1e3);
+    let kib = |bytes: f64| format!("{:.1}", bytes / 1024.0);
+    line(kind, &|row| row.name.clone());
+    line("paced floor, CPU a packet (µs)", &|row| micros(row.floor.cpu_ns_per_packet));
+    line("server, CPU a forwarded packet (µs)", &|row| micros(row.forwarding.cpu_ns_per_packet));
     line("server / floor", &|row| format!("{:.2}", row.ratio));
     line("server, share of a core (%)", &|row| format!("{:.1}", row.forwarding.cpu_share * 100.0));
-    line("memory a subscriber (KiB)", &|row| {
-        format!("{:.1}", row.forwarding.resident_per_subscriber / 1024.0)
+    line("packets received a second", &|row| {
+        format!("{:.0}", row.forwarding.packets_received as f64 / row.forwarding.seconds)
     });
-    line("memory of the server (MiB)", &|row| {
-        format!("{:.1}", row.forwarding.resident as f64 / 1024.0 / 1024.0)
-    });
+    line("loss (%)", &|row| format!("{:.3}", row.forwarding.loss_percent));
     line("added delay of a packet, p50 (µs)", &|row| {
         format!("{:.0}", row.forwarding.delay_us_p50)
     });
@@ -80,7 +82,8 @@ fn lecture(rows: &[Row]) -> String {
     });
     line("frame out to all, p50 (µs)", &|row| format!("{:.0}", row.forwarding.frame_us_p50));
     line("frame out to all, p99 (µs)", &|row| format!("{:.0}", row.forwarding.frame_us_p99));
-    line("loss (%)", &|row| format!("{:.3}", row.forwarding.loss_percent));
+    line("memory a subscriber (KiB)", &|row| kib(row.forwarding.resident_per_subscriber));
+    line("memory of the server (MiB)", &|row| kib(row.forwarding.resident as f64 / 1024.0));
     line("datagrams a message to the kernel", &|row| {
         format!("{:.2}", row.forwarding.datagrams_per_message)
     });

@@ -13,7 +13,7 @@ const ROOM: RoomId = RoomId(1);
 
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    Offer { peer: u64, sdp: String, publications: Vec<(String, String)> },
+    Offer { peer: u64, owner: u64, sdp: String, publications: Vec<(String, String)> },
     Gauges,
 }
 
@@ -38,20 +38,22 @@ pub struct Gauges {
     pub gso: bool,
 }
 
-pub fn serve() -> io::Result<()> {
+/// Until its input ends; a room with more than `span` peers is on several of the `shards`.
+pub fn serve(shards: usize, span: usize) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = MediaConfig::new(vec![address], vec![Ipv4Addr::LOCALHOST.into()]);
+    let mut config = MediaConfig::new(vec![address; shards], vec![Ipv4Addr::LOCALHOST.into()]);
+    config.span = span;
     let media = Media::start(config).map_err(io::Error::other)?;
     let mut events = runtime.block_on(media.open_room(ROOM)).map_err(io::Error::other)?;
     for line in io::stdin().lock().lines() {
         let reply = match serde_json::from_str(&line?)? {
             Request::Gauges => Reply::Gauges(gauges(&media)),
-            Request::Offer { peer, sdp, publications } => {
+            Request::Offer { peer, owner, sdp, publications } => {
                 let request = OfferRequest {
                     room: ROOM,
                     peer: PeerId(peer.into()),
-                    owner: OwnerId(peer.into()),
+                    owner: OwnerId(owner.into()),
                     sdp,
                     may_publish: !publications.is_empty(),
                     publications: publications
@@ -83,16 +85,20 @@ fn source(name: &str) -> Option<Source> {
 }
 
 fn gauges(media: &Media) -> Gauges {
-    let shard = media.stats().shards[0];
-    Gauges {
+    let mut gauges = Gauges {
         cpu_ns: clock::process_cpu().as_nanos() as u64,
         resident: clock::resident(),
-        packets_in: shard.core.packets_in,
-        packets_forwarded: shard.core.packets_forwarded,
-        messages_out: shard.io.messages_out,
-        sends: shard.io.sends,
-        receives: shard.io.receives,
-        send_dropped: shard.io.send_dropped,
-        gso: shard.io.gso,
+        gso: true,
+        ..Gauges::default()
+    };
+    for shard in media.stats().shards {
+        gauges.packets_in += shard.core.packets_in;
+        gauges.packets_forwarded += shard.core.packets_forwarded;
+        gauges.messages_out += shard.io.messages_out;
+        gauges.sends += shard.io.sends;
+        gauges.receives += shard.io.receives;
+        gauges.send_dropped += shard.io.send_dropped + shard.io.relay_dropped;
+        gauges.gso &= shard.io.gso;
     }
+    gauges
 }

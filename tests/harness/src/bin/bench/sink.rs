@@ -48,30 +48,36 @@ impl Sink {
                 fd => OwnedFd::from_raw_fd(fd),
             }
         };
-        for (index, socket) in sockets.iter().enumerate() {
-            socket.set_nonblocking(true)?;
-            let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: index as u64 };
-            // SAFETY: both descriptors are open and `event` is valid.
-            let result = unsafe {
-                let (epoll, socket) = (epoll.as_raw_fd(), socket.as_raw_fd());
-                libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, socket, &mut event)
-            };
-            if result == -1 {
-                return Err(io::Error::last_os_error());
-            }
-        }
         // SAFETY: all-zero bytes are valid values of these plain C structs.
-        unsafe {
-            Ok(Self {
+        let mut sink = unsafe {
+            Self {
                 epoll,
-                sockets,
+                sockets: Vec::new(),
                 data: vec![0; MESSAGES * DATAGRAM],
                 vectors: vec![zeroed(); MESSAGES],
                 controls: vec![Control([0; 64]); MESSAGES],
                 headers: vec![zeroed(); MESSAGES],
                 ready: vec![zeroed(); READY],
-            })
+            }
+        };
+        sockets.into_iter().try_for_each(|socket| sink.add(socket))?;
+        Ok(sink)
+    }
+
+    pub fn add(&mut self, socket: UdpSocket) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        let index = self.sockets.len() as u64;
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: index };
+        // SAFETY: both descriptors are open and `event` is valid.
+        let result = unsafe {
+            let (epoll, socket) = (self.epoll.as_raw_fd(), socket.as_raw_fd());
+            libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, socket, &mut event)
+        };
+        if result == -1 {
+            return Err(io::Error::last_os_error());
         }
+        self.sockets.push(socket);
+        Ok(())
     }
 
     /// Waits at most `timeout` for datagrams and gives each to `take`.

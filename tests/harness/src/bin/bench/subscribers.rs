@@ -1,13 +1,14 @@
 //! Many subscribers that join for real and then only count.
 //!
 //! Each keeps its str0m peer alive (consent checks, reports), but media goes past it: all decrypt
-//! their first picture, to see that it is the publisher's, and a few samples everything, to see
-//! how long each packet took. The end of a frame is read from the clear header by all.
+//! their first pictures, to see whose they are, and a few samples everything, to see how long each
+//! packet took. Loss and the ends of frames are read from the clear headers by all.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use harness::client::{Client, Happened};
@@ -15,18 +16,36 @@ use harness::client::{Client, Happened};
 use crate::publisher;
 use crate::sendlog::{Completion, FRAME_TICKS, SendLog};
 use crate::sink::{self, Sink};
+use crate::stream::Stream;
 
-/// Decrypting subscribers, spread over the order of joining, which is that of sending.
-const SAMPLES: usize = 4;
+/// A subscriber that decrypts everything, of so many: spread over the order of joining, which is
+/// that of sending.
+const SAMPLE: usize = 4;
+
+/// A subscriber with its answer, not necessarily connected yet.
+pub struct Joining {
+    pub client: Client,
+    pub server: SocketAddr,
+    pub sampled: bool,
+}
+
+struct Subscriber {
+    client: Client,
+    server: SocketAddr,
+    sampled: bool,
+    streams: Vec<Stream>,
+    /// Pictures whose publisher is not known yet.
+    unknown: usize,
+}
 
 pub struct Subscribers {
-    clients: Vec<Client>,
-    sampled: Vec<bool>,
-    /// What each one's RTP timestamps are ahead of the publisher's, once known.
-    offsets: Vec<Option<u32>>,
-    server: SocketAddr,
+    all: Vec<Subscriber>,
+    incoming: Receiver<Joining>,
+    pictures: usize,
     sink: Sink,
-    log: Arc<SendLog>,
+    logs: Vec<Arc<SendLog>>,
+    /// One for each publisher whose audience is known.
+    completion: Vec<Completion>,
 }
 
 /// Times of the measured window.
@@ -36,106 +55,144 @@ pub struct Delays {
     pub packets: Vec<Duration>,
     /// From the sending of a frame's first packet to the last arrival of its last packet.
     pub frames: Vec<Duration>,
+    /// Packets sent to subscribers since the window began, by their numbers, and those that came.
+    pub expected: u64,
+    pub received: u64,
 }
 
 /// What the subscribers saw.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub media_packets: AtomicU64,
-    /// All have media.
-    pub everybody: AtomicBool,
-    /// Delays are taken while this is set.
+    /// Subscribers that have media.
+    pub watching: AtomicUsize,
+    /// Delays and losses are taken from when this is set.
     pub measuring: AtomicBool,
 }
 
+/// Which of `count` subscribers are samples.
+pub fn is_sample(index: usize, count: usize) -> bool {
+    let last = count.saturating_sub(1);
+    (0..SAMPLE).any(|sample| last * sample / (SAMPLE - 1) == index)
+}
+
 impl Subscribers {
-    /// `clients` have answers, but need not be connected yet.
-    pub fn new(clients: Vec<Client>, server: SocketAddr, log: Arc<SendLog>) -> io::Result<Self> {
-        let last = clients.len().saturating_sub(1);
-        let mut sampled = vec![false; clients.len()];
-        for sample in 0..SAMPLES {
-            if let Some(flag) = sampled.get_mut(last * sample / (SAMPLES - 1)) {
-                *flag = true;
-            }
-        }
-        let sockets =
-            clients.iter().map(|client| client.socket().try_clone()).collect::<Result<_, _>>()?;
-        for client in &clients {
-            sink::stamp_arrivals(client.socket())?;
-        }
-        let offsets = vec![None; clients.len()];
-        Ok(Self { clients, sampled, offsets, server, sink: Sink::new(sockets)?, log })
+    /// `pictures` each; `audience` is how many receive each publisher, if all of theirs do.
+    pub fn new(
+        incoming: Receiver<Joining>,
+        pictures: usize,
+        audience: Option<usize>,
+        logs: Vec<Arc<SendLog>>,
+    ) -> io::Result<Self> {
+        let completion = match audience {
+            Some(readers) => logs.iter().map(|_| Completion::new(readers)).collect(),
+            None => Vec::new(),
+        };
+        let sink = Sink::new(Vec::new())?;
+        Ok(Self { all: Vec::new(), incoming, pictures, sink, logs, completion })
     }
 
     /// Receives until `stop`.
     pub fn run(mut self, seen: &Seen, stop: &AtomicBool) -> io::Result<Delays> {
         let mut delays = Delays::default();
-        let mut completion = Completion::new(self.clients.len());
-        let mut has_media = vec![false; self.clients.len()];
-        let mut missing = self.clients.len();
         let mut next_ticks = Instant::now();
+        let mut measured = false;
         while !stop.load(Relaxed) {
-            let Self { clients, sampled, offsets, server, sink, log } = &mut self;
-            let mut media = 0;
-            let mut failure = None;
             let measuring = seen.measuring.load(Relaxed);
-            sink.wait(Duration::from_millis(5), |received| {
-                let index = received.socket;
-                if is_media(received.data) {
-                    media += 1;
-                    if !std::mem::replace(&mut has_media[index], true) {
-                        missing -= 1;
-                    }
-                    if let (Some(offset), Some(at)) = (offsets[index], received.stamp)
-                        && let Some(timestamp) = end_of_frame(received.data)
-                    {
-                        let frame = timestamp.wrapping_sub(offset) / FRAME_TICKS;
-                        let out = completion.arrived(log, frame, at);
-                        delays.frames.extend(out.filter(|_| measuring));
-                    }
-                    if !sampled[index] && offsets[index].is_some() {
-                        return;
-                    }
-                }
-                let client = &mut clients[index];
-                let take = |happened| {
-                    let Happened::Packet(packet) = happened else { return };
-                    let Some(tag) = publisher::tag(&packet.payload) else { return };
-                    let ours = tag.frame.wrapping_mul(FRAME_TICKS);
-                    offsets[index] = Some(packet.header.timestamp.wrapping_sub(ours));
-                    if let (Some(sent), Some(at)) = (log.packet(tag.sequence), received.stamp)
-                        && measuring
-                    {
-                        delays.packets.push(at.saturating_sub(sent));
-                    }
-                };
-                let fed = client
-                    .feed(Instant::now(), *server, received.data)
-                    .and_then(|()| flush(client, take));
-                if let Err(error) = fed {
-                    failure = Some(error);
-                }
-            })?;
-            if let Some(error) = failure {
-                return Err(error);
+            if measuring && !std::mem::replace(&mut measured, true) {
+                let streams = self.all.iter_mut().flat_map(|one| &mut one.streams);
+                streams.for_each(Stream::begin);
             }
-            seen.media_packets.fetch_add(media, Relaxed);
-            seen.everybody.store(missing == 0, Relaxed);
+            self.read(seen, measuring, &mut delays)?;
             if Instant::now() >= next_ticks {
                 next_ticks = Instant::now() + Duration::from_millis(10);
-                self.tick()?;
+                self.welcome()?;
+                self.tick();
             }
+        }
+        for stream in self.all.iter().flat_map(|one| &one.streams) {
+            let (expected, received) = stream.expected_and_received();
+            delays.expected += expected;
+            delays.received += received;
         }
         Ok(delays)
     }
 
-    fn tick(&mut self) -> io::Result<()> {
-        let now = Instant::now();
-        for client in self.clients.iter_mut().filter(|client| client.timeout() <= now) {
-            client.tick(now)?;
-            flush(client, |_| {})?;
+    fn read(&mut self, seen: &Seen, measuring: bool, delays: &mut Delays) -> io::Result<()> {
+        let Self { all, sink, logs, completion, .. } = self;
+        let (mut media, mut began) = (0, 0);
+        sink.wait(Duration::from_millis(5), |received| {
+            let one = &mut all[received.socket];
+            if let Some(header) = Header::read(received.data) {
+                media += 1;
+                let at = one.streams.iter().position(|stream| stream.ssrc == header.ssrc);
+                let at = at.unwrap_or_else(|| {
+                    began += usize::from(one.streams.is_empty());
+                    one.streams.push(Stream::new(header.ssrc, header.sequence));
+                    one.streams.len() - 1
+                });
+                let stream = &mut one.streams[at];
+                stream.arrived(header.sequence);
+                if let (Some((publisher, offset)), Some(at)) = (stream.origin, received.stamp)
+                    && header.ends_frame(received.data.len())
+                    && let Some(completion) = completion.get_mut(usize::from(publisher))
+                {
+                    let frame = header.timestamp.wrapping_sub(offset) / FRAME_TICKS;
+                    let out = completion.arrived(&logs[usize::from(publisher)], frame, at);
+                    delays.frames.extend(out.filter(|_| measuring));
+                }
+                if !one.sampled && one.unknown == 0 {
+                    return;
+                }
+            }
+            let Subscriber { client, server, streams, unknown, .. } = one;
+            let take = |happened| {
+                let Happened::Packet(packet) = happened else { return };
+                let Some(tag) = publisher::tag(&packet.payload) else { return };
+                let ssrc = *packet.header.ssrc;
+                if let Some(stream) = streams.iter_mut().find(|stream| stream.ssrc == ssrc) {
+                    let ours = tag.frame.wrapping_mul(FRAME_TICKS);
+                    let offset = packet.header.timestamp.wrapping_sub(ours);
+                    if stream.origin.replace((tag.publisher, offset)).is_none() {
+                        *unknown = unknown.saturating_sub(1);
+                    }
+                }
+                if let (Some(log), Some(at)) =
+                    (logs.get(usize::from(tag.publisher)), received.stamp)
+                    && let Some(sent) = log.packet(tag.sequence)
+                    && measuring
+                {
+                    delays.packets.push(at.saturating_sub(sent));
+                }
+            };
+            // One that fails is missed by whoever waits for all to have media.
+            let _ = client
+                .feed(Instant::now(), *server, received.data)
+                .and_then(|()| flush(client, take));
+        })?;
+        seen.media_packets.fetch_add(media, Relaxed);
+        seen.watching.fetch_add(began, Relaxed);
+        Ok(())
+    }
+
+    /// Takes in those who have joined since.
+    fn welcome(&mut self) -> io::Result<()> {
+        while let Ok(Joining { mut client, server, sampled }) = self.incoming.try_recv() {
+            sink::stamp_arrivals(client.socket())?;
+            self.sink.add(client.socket().try_clone()?)?;
+            client.tick(Instant::now())?;
+            flush(&mut client, |_| {})?;
+            let unknown = self.pictures;
+            self.all.push(Subscriber { client, server, sampled, streams: Vec::new(), unknown });
         }
         Ok(())
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        for one in self.all.iter_mut().filter(|one| one.client.timeout() <= now) {
+            let _ = one.client.tick(now).and_then(|()| flush(&mut one.client, |_| {}));
+        }
     }
 }
 
@@ -144,14 +201,33 @@ fn flush(client: &mut Client, happened: impl FnMut(Happened)) -> io::Result<()> 
     client.drain(|to, data| drop(socket.send_to(data, to)), happened)
 }
 
-/// RTP, told from RTCP (RFC 5761 §4), STUN and DTLS (RFC 7983).
-fn is_media(data: &[u8]) -> bool {
-    matches!(data, [first, second, ..] if (128..192).contains(first) && !(192..224).contains(second))
+/// The clear part of a media packet.
+struct Header {
+    marker: bool,
+    sequence: u16,
+    timestamp: u32,
+    ssrc: u32,
 }
 
-/// The RTP timestamp of a video packet that ends a frame (RFC 7741 §4.1: the marker bit).
-fn end_of_frame(data: &[u8]) -> Option<u32> {
-    let &[_, second, _, _, t0, t1, t2, t3, ..] = data else { return None };
-    let video = data.len() > 500 && second & 0x80 != 0;
-    video.then(|| u32::from_be_bytes([t0, t1, t2, t3]))
+impl Header {
+    /// RTP, told from RTCP (RFC 5761 §4), STUN and DTLS (RFC 7983).
+    fn read(data: &[u8]) -> Option<Header> {
+        let &[first, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3, ..] = data else {
+            return None;
+        };
+        if !(128..192).contains(&first) || (192..224).contains(&second) {
+            return None;
+        }
+        Some(Header {
+            marker: second & 0x80 != 0,
+            sequence: u16::from_be_bytes([s0, s1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            ssrc: u32::from_be_bytes([c0, c1, c2, c3]),
+        })
+    }
+
+    /// The last packet of a picture (RFC 7741 §4.1: the marker bit); sound is smaller.
+    fn ends_frame(&self, len: usize) -> bool {
+        self.marker && len > 500
+    }
 }

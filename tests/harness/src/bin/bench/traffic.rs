@@ -49,6 +49,11 @@ pub fn schedule(length: Duration) -> Vec<Burst> {
     bursts
 }
 
+/// How much later than the first one a publisher begins: frames of many do not come together.
+pub fn phase(publisher: usize, of: usize) -> Duration {
+    Duration::from_millis(33) * publisher as u32 / of.max(1) as u32
+}
+
 /// Five packets, every third frame six: 1.51 Mbit/s of payload.
 fn frame(index: u64) -> Vec<usize> {
     let packets = if index % 3 == 2 { 6 } else { 5 };

@@ -1,0 +1,1 @@
+//! Nothing but a place for `packet_path.rs` (`cargo dev bench --counts`).
