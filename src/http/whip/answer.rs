@@ -26,7 +26,7 @@ pub(super) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patc
 pub(super) struct Refusal {
     error: ApiError,
     status: Option<StatusCode>,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 pub(super) type Answered = Result<Response, Refusal>;
@@ -42,7 +42,7 @@ impl Refusal {
     }
 
     pub fn header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.headers.insert(name, HeaderValue::from_static(value));
+        self.headers.push((name, HeaderValue::from_static(value)));
         self
     }
 
@@ -72,7 +72,7 @@ impl Refusal {
 
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
-        Self { error, status: None, headers: HeaderMap::new() }
+        Self { error, status: None, headers: Vec::new() }
     }
 }
 
