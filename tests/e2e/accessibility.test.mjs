@@ -106,6 +106,11 @@ describe('accessibility', { timeout: 180_000 }, () => {
     }
     await secretary.page.click('chair-menu');
     assert.deepEqual(await serious(secretary.page), [], 'the menu of the chair');
+    await secretary.page.click('btn-quality');
+    await secretary.page.until(() => document.querySelector('[data-testid="quality-row"]') !== null, null);
+    assert.deepEqual(await serious(secretary.page), [], 'the quality of the meeting');
+    await secretary.page.raw.keyboard.press('Escape');
+    await secretary.page.click('chair-menu');
     await secretary.page.click('btn-hand-over');
     assert.deepEqual(await serious(secretary.page), [], 'a question');
     await secretary.page.raw.keyboard.press('Escape');

@@ -10,7 +10,7 @@ const DATABASE: Subject = Subject("database", "数据库", "Database");
 
 pub async fn examine(config: &Config) -> Finding {
     match look(config).await {
-        Ok((engine, accounts)) if accounts == 0 => DATABASE.care(
+        Ok((engine, 0)) => DATABASE.care(
             say(format!("{engine} 可用，还没有账号"), format!("{engine} works; no accounts yet")),
             say("请运行 yuntang init 建立首个管理员", "run yuntang init to make the first one"),
         ),

@@ -86,10 +86,12 @@ fn space(free: u64) -> Finding {
         "请清理磁盘，或用 --data 换一个较大的磁盘；两小时的会议约需 10 GB",
         "make room, or choose a larger disk with --data; a meeting of two hours needs some 10 GB",
     );
-    match free {
-        ..NO_SPACE => SPACE.bad(found, advice),
-        ..LITTLE_SPACE => SPACE.care(found, advice),
-        _ => SPACE.good(found),
+    if free < NO_SPACE {
+        SPACE.bad(found, advice)
+    } else if free < LITTLE_SPACE {
+        SPACE.care(found, advice)
+    } else {
+        SPACE.good(found)
     }
 }
 

@@ -10,6 +10,7 @@ import type {
   RosterPerson,
   SessionCard,
   SessionDetail,
+  Statistics,
 } from "./http";
 
 const TIMEOUT_MS = 15_000;
@@ -96,6 +97,7 @@ export const api = {
   cancelSession: (session: string, reason: string) =>
     call<SessionDetail>("POST", `/api/sessions/${id(session)}/cancel`, { reason }),
   join: (session: string) => call<JoinGrant>("POST", `/api/sessions/${id(session)}/join`),
+  statistics: (session: string) => get<Statistics>(`/api/sessions/${id(session)}/stats`),
   people: (org: string) => list<RosterPerson>(`/api/people?org_id=${id(org)}`),
   archive: (session: string) => get<Archive>(`/api/archive/${id(session)}`),
   journal: (session: string, after: number, limit: number) =>

@@ -1,5 +1,5 @@
 /** Types of docs/API.md, by hand until the server publishes an OpenAPI document. */
-import type { ChatMessage, Counts, MemberClass, RecordingView, Role, SessionState } from "@/protocol/generated/protocol";
+import type { ChatMessage, Counts, Grade, MemberClass, RecordingView, Role, SessionState } from "@/protocol/generated/protocol";
 
 export interface OrgRole {
   org_id: string;
@@ -186,4 +186,23 @@ export interface JournalEvent {
   /** `system` or a person's id. */
   actor: string;
   event: { type: string; person?: string; index?: number } & Record<string, unknown>;
+}
+
+/** Media statistics of a running room, sampled every two seconds. */
+export interface Statistics {
+  at_us: number;
+  interval_ms: number;
+  participants: {
+    participant: string;
+    endpoint: string;
+    grade: Grade | null;
+    connected: boolean;
+    path: "udp" | "tcp" | "turn" | null;
+    rtt_ms: number | null;
+    loss_permille: number;
+    jitter_ms: number;
+    frozen_permille: number;
+  }[];
+  /** The whole room, oldest first. */
+  history: { at_us: number; in_bps: number; out_bps: number; loss_permille: number; good: number; fair: number; poor: number }[];
 }
