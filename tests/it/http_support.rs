@@ -87,10 +87,6 @@ impl TestApp {
     }
 
     /// With the demo organisation, and this clock.
-    pub async fn start_at(clock: Clock) -> Self {
-        Self::start_at_with(clock, |_| {}).await
-    }
-
     pub async fn start_at_with(clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let (folder, mut config) = config();
         change(&mut config);
