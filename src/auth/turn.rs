@@ -32,8 +32,8 @@ impl TurnKey {
 /// A person's way to relay, and where that is over UDP.
 pub struct RelayGrant {
     pub credentials: Credentials,
-    /// Port of the shard that holds the room.
-    pub udp_port: u16,
+    /// Of the shards, that which the room is at home on first.
+    pub udp_ports: Vec<u16>,
 }
 
 /// Gives out credentials.
@@ -52,8 +52,8 @@ impl Relays {
     pub fn grant(&self, session: Uuid, person: Uuid, expires_us: i64) -> Option<RelayGrant> {
         let expires_s = u64::try_from(expires_us.div_euclid(1_000_000)).unwrap_or(0);
         let credentials = self.media.turn_credentials(&self.name(session, person), expires_s)?;
-        let udp_port = self.media.udp_port(RoomId(session.as_u128()));
-        Some(RelayGrant { credentials, udp_port })
+        let udp_ports = self.media.udp_ports(RoomId(session.as_u128()));
+        Some(RelayGrant { credentials, udp_ports })
     }
 
     /// The same for all devices of a person in a session, so that quotas hold; nobody else can

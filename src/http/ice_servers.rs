@@ -44,7 +44,8 @@ fn host_and_port(host: &str, default: u16) -> Option<(String, u16)> {
         .then(|| (name.to_owned(), authority.port_u16().unwrap_or(default)))
 }
 
-/// Relaying for this person in this session: over UDP, and over TLS on the port of the pages.
+/// Relaying for this person in this session: over UDP (each shard by its own port), and over TLS
+/// on the port of the pages, which reaches all.
 /// Empty where TURN is not offered.
 pub fn ice_servers(
     app: &App,
@@ -55,12 +56,10 @@ pub fn ice_servers(
 ) -> Vec<IceServer> {
     let Some((host, port)) = &reached.0 else { return Vec::new() };
     let Some(grant) = app.relays.grant(session, person, expires_us) else { return Vec::new() };
-    let udp_port = grant.udp_port;
+    let over_udp = grant.udp_ports.iter().map(|udp| format!("turn:{host}:{udp}?transport=udp"));
+    let over_tls = format!("turns:{host}:{port}?transport=tcp");
     vec![IceServer {
-        urls: vec![
-            format!("turn:{host}:{udp_port}?transport=udp"),
-            format!("turns:{host}:{port}?transport=tcp"),
-        ],
+        urls: over_udp.chain([over_tls]).collect(),
         username: grant.credentials.username,
         credential: grant.credentials.password,
         expires_us,

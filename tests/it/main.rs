@@ -27,6 +27,7 @@ mod room_support;
 mod store_appender;
 mod store_contract;
 mod store_support;
+mod turn;
 mod whip;
 mod ws_line;
 mod ws_sign_in;

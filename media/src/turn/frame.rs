@@ -20,7 +20,7 @@ pub enum Frame {
 /// Looks for the first message. Padding after ChannelData is not part of it.
 pub fn next_frame(bytes: &[u8]) -> Frame {
     let Some(&first) = bytes.first() else { return Frame::Incomplete(CHANNEL_HEADER) };
-    if !matches!(first, 0..=3 | 0x40..=0x4f) {
+    if !matches!(first, 0..=3 | 0x40..=0x7f) {
         return Frame::Invalid;
     }
     let Some(head) = bytes.first_chunk::<CHANNEL_HEADER>() else {
@@ -52,9 +52,10 @@ pub fn channel_data(message: &[u8]) -> Option<(u16, usize)> {
     (is_channel(channel) && fits).then_some((channel, length))
 }
 
-/// Numbers that may be bound (RFC 8656 section 12).
+/// Numbers that may be bound: those of RFC 8656 section 12, and the rest of those of RFC 5766
+/// section 11, of which older clients (coturn's among them) choose.
 pub fn is_channel(number: u16) -> bool {
-    (0x4000..=0x4fff).contains(&number)
+    (0x4000..=0x7fff).contains(&number)
 }
 
 #[cfg(test)]
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_turn_ends_the_stream() {
-        for first in (4..=0x3f).chain(0x50..=0xff) {
+        for first in (4..=0x3f).chain(0x80..=0xff) {
             assert_eq!(next_frame(&[first]), Frame::Invalid);
         }
         assert_eq!(next_frame(&[0, 1, 0, 3]), Frame::Invalid, "STUN is padded to four");

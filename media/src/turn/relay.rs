@@ -37,7 +37,7 @@ impl Association {
         out: &mut Vec<u8>,
     ) -> Outcome {
         match message.first() {
-            Some(0x40..=0x4f) => self.on_channel_data(server, now, message, out),
+            Some(0x40..=0x7f) => self.on_channel_data(server, now, message, out),
             _ => self.on_message(server, now, message, out),
         }
     }
@@ -210,7 +210,7 @@ impl Association {
 /// shard: ChannelData, any method but Binding, and Binding requests without USERNAME.
 pub fn is_turn(datagram: &[u8]) -> bool {
     match datagram {
-        [0x40..=0x4f, ..] => true,
+        [0x40..=0x7f, ..] => true,
         [first @ 0..=3, second, ..] if datagram.len() >= HEADER && datagram[4..8] == COOKIE => {
             match u16::from_be_bytes([*first, *second]) {
                 0x0001 => !has_username(datagram),

@@ -7,6 +7,7 @@
 mod budget;
 mod candidates;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,11 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use signaling::ErrorCode;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use super::error::{ApiError, ApiResult};
 use super::extract::Body;
+use super::ice_servers::{IceServer, ReachedAs, ice_servers};
 use super::listener::Peer;
 use crate::app::App;
 use crate::domain::{EndpointId, PersonId, SessionId};
@@ -32,6 +35,8 @@ use candidates::Way;
 
 /// A probe is over after this, connected or not.
 const PROBE_LIFE: Duration = Duration::from_secs(12);
+/// What it relays through TURN, too: in microseconds, with time to begin.
+const RELAY_US: i64 = 120_000_000;
 /// Probes at once in the whole server.
 const PROBES: usize = 32;
 /// Bytes of one payload of the bandwidth hint.
@@ -94,13 +99,26 @@ impl<const COST: u32> FromRequestParts<Arc<App>> for Paid<COST> {
 #[derive(Serialize)]
 pub struct Info {
     server_time_us: i64,
-    /// For `RTCPeerConnection`; empty while there is no TURN.
-    ice_servers: Vec<serde_json::Value>,
+    /// For `RTCPeerConnection`; empty where TURN is not offered.
+    ice_servers: Vec<IceServer>,
 }
 
 /// Server time, for round trip and clock difference, and the relays that a probe may use.
-pub async fn info(State(app): State<Arc<App>>) -> Json<Info> {
-    Json(Info { server_time_us: app.clock.now_us(), ice_servers: Vec::new() })
+pub async fn info(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    reached: ReachedAs,
+) -> Json<Info> {
+    let server_time_us = app.clock.now_us();
+    // Nobody in no session: the relays of one address count together.
+    let address = match peer.address.ip() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    };
+    let (session, person) = (Uuid::nil(), Uuid::from_u128(address.into()));
+    let expires_us = server_time_us + RELAY_US;
+    let ice_servers = ice_servers(&app, &reached, session, person, expires_us);
+    Json(Info { server_time_us, ice_servers })
 }
 
 #[derive(Deserialize)]

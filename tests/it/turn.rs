@@ -1,0 +1,160 @@
+//! Our TURN server as strangers see it: nobody reaches anything but media by it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use media::turn::{Class, IntegrityKind, LongTermKey, Message, Writer, attr};
+use serde_json::{Value, json};
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use crate::http_support::TestApp;
+
+const ECHO: &str = "192.0.2.200:3480";
+
+/// A server that echoes for `echo`, and the relay that a member of its open session is told of.
+struct Rig {
+    app: TestApp,
+    username: String,
+    credential: String,
+    udp: SocketAddr,
+}
+
+impl Rig {
+    async fn start(echo: &str) -> Self {
+        let echo: SocketAddr = echo.parse().unwrap();
+        let app = TestApp::start_with(|config| config.turn_test_peer = Some(echo)).await;
+        app.open().await;
+        let member = app.sign_in("member1").await;
+        let path = format!("/api/sessions/{}/join", app.session());
+        let grant = member.post(&path, json!({})).await.json();
+        let server = grant["ice_servers"][0].clone();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let urls = server["urls"].as_array().unwrap();
+        let (over_udp, over_tls) = (text(&urls[0]), text(urls.last().unwrap()));
+        assert_eq!(over_tls, format!("turns:{}?transport=tcp", app.address()));
+        assert_eq!(server["expires_us"], grant["expires_us"]);
+        let udp = over_udp.strip_prefix("turn:").unwrap().strip_suffix("?transport=udp").unwrap();
+        let (username, credential) = (text(&server["username"]), text(&server["credential"]));
+        assert!(!username.contains(&app.account("member1").person_id.to_string()));
+        Self { udp: udp.parse().unwrap(), username, credential, app }
+    }
+}
+
+/// A client of our own, to ask for what coturn's would not.
+struct Client<'a> {
+    rig: &'a Rig,
+    socket: UdpSocket,
+    nonce: Vec<u8>,
+    asked: u8,
+}
+
+impl<'a> Client<'a> {
+    async fn allocated(rig: &'a Rig) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(rig.udp).await.unwrap();
+        let mut client = Self { rig, socket, nonce: Vec::new(), asked: 0 };
+        assert_eq!(client.ask(attr::ALLOCATE, None).await, Some(401));
+        assert_eq!(client.ask(attr::ALLOCATE, None).await, None);
+        client
+    }
+
+    /// The error code of the answer.
+    async fn ask(&mut self, method: u16, peer: Option<SocketAddr>) -> Option<u16> {
+        self.asked += 1;
+        let transaction = [self.asked; 12];
+        let mut request = Vec::new();
+        let mut writer = Writer::new(&mut request, Class::Request, method, &transaction);
+        if method == attr::ALLOCATE {
+            writer = writer.attribute(attr::REQUESTED_TRANSPORT, &[attr::UDP, 0, 0, 0]);
+        }
+        if method == attr::CHANNEL_BIND {
+            writer = writer.number(attr::CHANNEL_NUMBER, 0x4000_0000 | u32::from(self.asked) << 16);
+        }
+        if let Some(peer) = peer {
+            writer = writer.address(attr::XOR_PEER_ADDRESS, peer);
+        }
+        if !self.nonce.is_empty() {
+            let Rig { username, credential, .. } = self.rig;
+            writer = writer
+                .attribute(attr::USERNAME, username.as_bytes())
+                .attribute(attr::REALM, b"yuntang")
+                .attribute(attr::NONCE, &self.nonce)
+                .sign(&LongTermKey::new(username, "yuntang", credential), IntegrityKind::Sha1);
+        }
+        writer.finish();
+        self.socket.send(&request).await.unwrap();
+        let mut answer = [0; 1_500];
+        let received = timeout(Duration::from_secs(10), self.socket.recv(&mut answer));
+        let len = received.await.expect("an answer").unwrap();
+        let answer = Message::parse(&answer[..len]).unwrap();
+        assert_eq!(answer.transaction, transaction);
+        if let Some(nonce) = answer.nonce {
+            self.nonce = nonce.to_vec();
+        }
+        answer.error_code
+    }
+
+    async fn indicate(&self, peer: SocketAddr) {
+        let mut message = Vec::new();
+        Writer::new(&mut message, Class::Indication, attr::SEND, &[7; 12])
+            .address(attr::XOR_PEER_ADDRESS, peer)
+            .attribute(attr::DATA, b"let me in")
+            .finish();
+        self.socket.send(&message).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_our_own_media_is_reached() {
+    let rig = Rig::start(ECHO).await;
+    // Somebody else's service on the same machine, and our own pages.
+    let victim = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut client = Client::allocated(&rig).await;
+    let foreign = [
+        "127.0.0.2:8443",
+        "0.0.0.0:8443",
+        "10.0.0.1:53",
+        "169.254.169.254:80",
+        "224.0.0.251:5353",
+        "255.255.255.255:9",
+        "192.0.2.201:3480",
+    ];
+    for peer in foreign {
+        let peer = peer.parse().unwrap();
+        assert_eq!(client.ask(attr::CREATE_PERMISSION, Some(peer)).await, Some(403), "{peer}");
+        assert_eq!(client.ask(attr::CHANNEL_BIND, Some(peer)).await, Some(403), "{peer}");
+    }
+    for peer in ["[::1]:8443", "[fe80::1]:8443", "[ff02::1]:8443"] {
+        let peer = peer.parse().unwrap();
+        assert_eq!(client.ask(attr::CHANNEL_BIND, Some(peer)).await, Some(403), "{peer}");
+    }
+    let mapped = SocketAddr::new("::ffff:127.0.0.1".parse().unwrap(), rig.udp.port());
+    assert_eq!(client.ask(attr::CHANNEL_BIND, Some(mapped)).await, Some(403));
+    // The address is that of our shards, so that it may be permitted; the port is not theirs.
+    let victim_address = victim.local_addr().unwrap();
+    assert_eq!(client.ask(attr::CREATE_PERMISSION, Some(victim_address)).await, None);
+    for peer in [victim_address, rig.app.address()] {
+        assert_eq!(client.ask(attr::CHANNEL_BIND, Some(peer)).await, Some(403), "{peer}");
+        client.indicate(peer).await;
+    }
+    // Requests are answered in order: the indications before this one have been dealt with.
+    assert_eq!(client.ask(attr::CHANNEL_BIND, Some(rig.udp)).await, None);
+    let mut byte = [0];
+    let came = victim.try_recv(&mut byte).map_err(|error| error.kind());
+    assert_eq!(came, Err(std::io::ErrorKind::WouldBlock));
+    rig.app.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_relays_nothing() {
+    let mut rig = Rig::start(ECHO).await;
+    rig.credential.push('x');
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(rig.udp).await.unwrap();
+    let mut client = Client { rig: &rig, socket, nonce: Vec::new(), asked: 0 };
+    assert_eq!(client.ask(attr::ALLOCATE, None).await, Some(401));
+    assert_eq!(client.ask(attr::ALLOCATE, None).await, Some(401));
+    assert_eq!(client.ask(attr::CHANNEL_BIND, Some(rig.udp)).await, Some(401));
+    rig.app.stop().await;
+}
