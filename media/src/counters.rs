@@ -136,6 +136,8 @@ counters! {
         Unchosen: drop_unchosen = Ingress "voice_not_chosen",
         /// The subscriber has no address or no keys yet, or has just gone.
         SubscriberNotReady: drop_subscriber_not_ready = Egress "subscriber_not_ready",
+        /// The subscriber does not show this track, or there is no room for it.
+        Paused: drop_paused = Egress "paused",
         /// A layer that this subscriber is not shown.
         Layer: drop_layer = Egress "layer_not_shown",
         /// The slot waits for a key frame to begin with.

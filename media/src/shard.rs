@@ -133,6 +133,8 @@ pub struct Shard {
     pub(crate) touched: Vec<PeerKey>,
     pub(crate) changed_maps: Vec<PeerKey>,
     pub(crate) marks: Vec<Mark>,
+    /// Tracks of which other layers may be wanted now.
+    pub(crate) reviews: Vec<TrackKey>,
     pub(crate) farewells: Vec<(Remote, Vec<u8>)>,
     pub(crate) relay: Relay,
     /// Buffers kept between calls, so that the packet path allocates nothing.
@@ -169,6 +171,7 @@ impl Shard {
             touched: Vec::with_capacity(64),
             changed_maps: Vec::new(),
             marks: Vec::new(),
+            reviews: Vec::new(),
             farewells: Vec::new(),
             relay: Relay::default(),
             work: Vec::with_capacity(256),

@@ -127,9 +127,10 @@ impl ExtWriter {
         ExtWriter { block: [0; Self::CAPACITY], len: 4, two_byte: false }
     }
 
-    /// Adds an element; what does not fit the capacity is left out.
+    /// Adds an element and gives its bytes, which may be changed until the next call; what does not
+    /// fit the capacity is left out, and gives none.
     #[inline]
-    pub fn push(&mut self, id: u8, value: &[u8]) {
+    pub fn push(&mut self, id: u8, value: &[u8]) -> &mut [u8] {
         let short = id <= 14 && !value.is_empty() && value.len() <= 16;
         if !self.two_byte && !short {
             self.widen();
@@ -137,7 +138,7 @@ impl ExtWriter {
         let head = if self.two_byte { 2 } else { 1 };
         // Three bytes stay free for the final alignment.
         if id == 0 || value.len() > 255 || self.len + head + value.len() + 3 > Self::CAPACITY {
-            return;
+            return &mut [];
         }
         if self.two_byte {
             self.block[self.len] = id;
@@ -146,8 +147,11 @@ impl ExtWriter {
             self.block[self.len] = id << 4 | (value.len() - 1) as u8;
         }
         self.len += head;
-        self.block[self.len..self.len + value.len()].copy_from_slice(value);
+        let from = self.len;
         self.len += value.len();
+        let element = &mut self.block[from..self.len];
+        element.copy_from_slice(value);
+        element
     }
 
     /// Rewrites what is there in the two-byte form; rare, so done by copying.

@@ -3,6 +3,7 @@
 //! Nothing here keeps state; what is remembered between packets lives in `sfu` and `bwe`.
 
 pub mod av1;
+pub mod dd;
 pub mod ext;
 pub mod h264;
 pub mod keyframe;

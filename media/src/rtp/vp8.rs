@@ -1,6 +1,6 @@
 //! VP8 payload descriptor (RFC 7741 §4.2): what a forwarder reads and rewrites.
 
-/// Positions are offsets into the payload.
+/// Positions are offsets into the payload. VP9 has the same numbers ([`super::vp9::descriptor`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Descriptor {
     /// First packet of a key frame.
@@ -9,6 +9,10 @@ pub struct Descriptor {
     pub start: bool,
     pub picture_id: Option<PictureId>,
     pub tl0_pic_idx: Option<(u8, u8)>,
+    /// Temporal layer; 0 where there are none.
+    pub temporal: u8,
+    /// Refers to the base layer only: who was sent the layers below can take this one up here.
+    pub sync: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,11 @@ impl Descriptor {
                 at += 1;
             }
             if flags & 0x30 != 0 {
+                let byte = *payload.get(at)?;
+                if flags & 0x20 != 0 {
+                    descriptor.temporal = byte >> 6;
+                    descriptor.sync = byte & 0x20 != 0;
+                }
                 at += 1;
             }
         }
@@ -54,6 +63,24 @@ impl Descriptor {
         let frame = *payload.get(at)?;
         descriptor.key_frame = start && frame & 1 == 0;
         Some(descriptor)
+    }
+
+    /// Width and height that the first packet of a key frame states (RFC 6386 §9.1).
+    pub fn size(payload: &[u8]) -> Option<(u16, u16)> {
+        // Behind the descriptor: frame tag, start code, and the two sizes.
+        let mut at = 1;
+        if *payload.first()? & 0x80 != 0 {
+            let flags = *payload.get(1)?;
+            at = 2;
+            if flags & 0x80 != 0 {
+                at += 1 + usize::from(*payload.get(at)? >> 7);
+            }
+            at += usize::from(flags & 0x40 != 0) + usize::from(flags & 0x30 != 0);
+        }
+        let frame: &[u8; 10] = payload.get(at..)?.first_chunk()?;
+        let key = frame[0] & 1 == 0 && frame[3..6] == [0x9d, 0x01, 0x2a];
+        let size = |at: usize| u16::from_le_bytes([frame[at], frame[at + 1]]) & 0x3fff;
+        key.then(|| (size(6), size(8)))
     }
 
     /// Adds the offsets to picture id and TL0PICIDX in a copy of the same payload.
@@ -79,6 +106,18 @@ impl Descriptor {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn reads_temporal_layers_and_the_size_of_a_key_frame() {
+        let mut packet = vec![0x90, 0xf0, 0x81, 0x02, 0x07, 0x60];
+        packet.extend([0x10, 0, 0, 0x9d, 0x01, 0x2a, 0xc0, 0x43, 0x1c, 0x02]);
+        let read = Descriptor::parse(&packet).unwrap();
+        assert!(read.sync && read.temporal == 1 && read.key_frame);
+        assert_eq!(Descriptor::size(&packet), Some((960, 540)));
+        assert_eq!(Descriptor::size(&packet[..12]), None);
+        packet[6] |= 1;
+        assert_eq!(Descriptor::size(&packet), None, "not a key frame");
+    }
 
     const KEY: [u8; 8] = [0x90, 0xe0, 0x81, 0x02, 0x07, 0x20, 0x00, 0x55];
 
@@ -108,6 +147,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..12), p: u16, t: u8) {
+            Descriptor::size(&bytes);
             if let Some(read) = Descriptor::parse(&bytes) {
                 let mut copy = bytes.clone();
                 read.rewrite(&mut copy, p, t);

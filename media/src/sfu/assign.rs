@@ -134,9 +134,9 @@ impl Shard {
         slot.synced = false;
         slot.totals.begin_again();
         track.subscribers.push((key, at as u16));
-        self.look(key, at);
         self.map_changed(key);
-        self.want_key_frame(track_key);
+        self.look(key, at);
+        self.review(track_key);
     }
 
     /// Takes the track off a slot.
@@ -145,10 +145,11 @@ impl Shard {
             return;
         };
         slot.synced = false;
-        let Some(track) = slot.track.take() else { return };
-        if let Some(track) = self.tracks.get_mut(track) {
+        let Some(track_key) = slot.track.take() else { return };
+        if let Some(track) = self.tracks.get_mut(track_key) {
             track.subscribers.retain(|(peer, slot)| (*peer, usize::from(*slot)) != (key, at));
         }
+        self.review(track_key);
         self.map_changed(key);
     }
 
@@ -163,7 +164,24 @@ impl Shard {
 
     pub(crate) fn want_key_frame(&mut self, key: TrackKey) {
         let Some(track) = self.tracks.get_mut(key) else { return };
-        track.want_key_frame();
+        let publisher = track.peer;
+        if track.capturing {
+            track.want_key_frame(track.best);
+        }
+        for (peer, slot) in track.subscribers.clone() {
+            self.want_picture(peer, usize::from(slot));
+        }
+        self.touch(publisher);
+    }
+
+    /// Asks for a key frame of the layer that a slot is to be sent.
+    pub(crate) fn want_picture(&mut self, key: PeerKey, slot: usize) {
+        let Some(slot) = self.peers.get(key).and_then(|peer| peer.slots.get(slot)) else { return };
+        let (Some(track), Some(target)) = (slot.track, slot.target) else {
+            return;
+        };
+        let Some(track) = self.tracks.get_mut(track) else { return };
+        track.want_key_frame(track.choose(target.spatial));
         let publisher = track.peer;
         self.touch(publisher);
     }

@@ -167,21 +167,24 @@ impl Shard {
     pub(crate) fn update_capture(&mut self, key: TrackKey) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         let Some(room) = self.rooms.get(track.room) else { return };
+        let (room, capture) = (room.id, room.capture);
         let may = self.peers.get(track.peer).is_some_and(|peer| peer.may_capture);
         // A picture that is switched off has ended: nobody may take its last frame for the present.
         // Sound needs no such mark, it is silent by itself.
         let on = track.enabled || track.source.is_audio();
-        let wanted = room.capture && may && track.started && on;
+        let wanted = capture && may && track.started && on;
         if wanted == track.capturing {
             return;
         }
         track.capturing = wanted;
         track.captured = None;
+        self.review(key);
+        let Some(track) = self.tracks.get(key) else { return };
         if wanted {
             self.marks.push(Mark::Start(key));
             self.want_key_frame(key);
         } else {
-            let (room, track) = (room.id, track.id);
+            let track = track.id;
             self.marks.push(Mark::End { room, track });
         }
     }

@@ -134,7 +134,10 @@ impl Shard {
             .current()
             .map(|epoch| epoch.source)
             .filter(|feed| slot.synced && feed.track == track_key)
-            .map_or(track.best, |feed| feed.layer);
+            .map_or_else(
+                || track.choose(slot.target.map_or(0, |target| target.spatial)),
+                |feed| feed.layer,
+            );
         if let Some(layer) = track.layers.get_mut(usize::from(seen)) {
             layer.keyframe.want_for(now, rtt);
         }

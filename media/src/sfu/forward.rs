@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use super::downlink::Stamp;
 use super::egress::{Outgoing, seal};
+use super::filter::Frame;
+use super::layer::Layer;
 use super::peer::{Peer, PeerKey};
 use super::rewrite::{Start, full_input};
 use super::slot::Slot;
-use super::track::{Feed, Layer, Track};
+use super::track::{self, Feed, Track};
 use super::work::{Carried, Scan, Work, level_frames, range};
 use crate::api::{Codec, Source};
 use crate::rtp::ext::{ExtKind, ExtWriter};
 use crate::rtp::packet::Header;
-use crate::rtp::{red, vp8};
+use crate::rtp::{dd, red, vp8, vp9};
 use crate::shard::{Counters, Datagram, DropReason, Egress, Shard};
 
 impl Shard {
@@ -80,17 +82,20 @@ pub(super) fn to_subscriber(
     };
     let begin = egress.bytes.len();
     let mut sent = 0;
+    let Some(target) = slot.target else {
+        counters.drop_paused += group.len() as u64;
+        return;
+    };
+    let chosen = track.choose(target.spatial);
     for work in group {
         let feed = track.feed(work.track, work.layer);
-        if !follow(now, track, slot, feed, work) {
-            let waiting = work.layer == track.best && !work.padding;
-            let why = if waiting { DropReason::KeyFrame } else { DropReason::Layer };
+        if let Err(why) = follow(now, track, slot, feed, work, chosen, target) {
             counters.drop(why, 1);
             continue;
         }
         if work.padding {
             // Counted when it came in.
-            slot.rewriter.skip(work.seq);
+            slot.rewriter.leave_out(work.seq, None);
             continue;
         }
         let as_red = work.red && slot.types.red.is_some();
@@ -98,34 +103,73 @@ pub(super) fn to_subscriber(
             counters.drop_redundant += 1;
             continue;
         }
-        let passed = slot.rewriter.pass(now, work.seq);
-        let (Some(sequence), Some(epoch)) = (passed, slot.rewriter.current().copied()) else {
+        let structure = track.layers[usize::from(work.layer)].structure.as_deref();
+        let frame = Frame {
+            timestamp: work.header.timestamp,
+            key: work.key,
+            descriptor: &work.picture,
+            dependency: work.dependency.as_ref().zip(structure),
+        };
+        let newest = slot.rewriter.is_newest(work.seq);
+        let mut wanted = true;
+        if newest {
+            // On the way down to another stream: the least of this one until its key frame comes.
+            let leaving = work.layer > chosen;
+            let upto = if leaving { Layer { temporal: 0, ..target } } else { target };
+            let verdict = slot.filter.decide(&frame, upto);
+            if verdict.key_frame_wanted && !leaving {
+                track.want_key_frame(work.layer);
+            }
+            if !verdict.keep {
+                slot.rewriter.leave_out(work.seq, work.picture.picture_id);
+                counters.drop_layer += 1;
+                continue;
+            }
+        } else {
+            wanted = slot.filter.passes(&frame);
+        }
+        let passed = slot.rewriter.pass(now, work.seq, work.picture.picture_id, wanted);
+        let (Some(place), Some(epoch)) = (passed, slot.rewriter.current().copied()) else {
             counters.drop_stale += 1;
             continue;
         };
         let packet = &batch[work.datagram as usize].data[usize::from(work.offset)..];
-        let (payload_type, payload) = match slot.types.red {
+        let (payload_type, mut payload) = match slot.types.red {
             Some(red) if as_red => (red, &packet[work.header.payload_range()]),
             _ => (slot.types.media, &packet[range(work.primary)]),
         };
+        let mut carried = work.carried;
+        if place.filler {
+            payload = &[];
+            carried = Carried::default();
+        }
+        let structure = track.layers[usize::from(work.layer)].structure.as_deref();
+        let ends = work.dependency.zip(structure);
+        let ends = ends.is_some_and(|(read, known)| slot.filter.ends_picture(&read, known));
+        if ends && !work.header.marker {
+            slot.rewriter.marked(place.sequence);
+        }
+        let marker = (work.header.marker || ends) && !place.filler;
         let mut writer = ExtWriter::new();
         let rtx = slot.has_rtx();
-        let stamp = downlink.stamp(now, slot, sequence, payload.len(), false);
-        extensions(&mut writer, slot, &work.carried, packet, stamp);
+        let stamp = downlink.stamp(now, slot, place.sequence, payload.len(), false);
+        extensions(&mut writer, slot, &carried, epoch.frame_offset, packet, stamp);
         let timestamp = work.header.timestamp.wrapping_add(epoch.timestamp_offset);
         let out = Outgoing {
             payload_type,
-            marker: work.header.marker,
-            sequence,
+            marker,
+            sequence: place.sequence,
             timestamp,
             ssrc: slot.ssrc,
             extension: writer.finish(),
             original: None,
-            pad: work.pad && rtx,
+            pad: place.filler || work.pad && rtx,
             class: track.class(),
         };
         let patch = |payload: &mut [u8]| {
-            work.vp8.rewrite(payload, epoch.picture_offset, epoch.tl0_offset);
+            if !place.filler {
+                work.picture.rewrite(payload, place.picture, epoch.tl0_offset);
+            }
         };
         if !seal(egress, dst, tx, &out, payload, patch) {
             counters.drop_oversize += 1;
@@ -133,33 +177,50 @@ pub(super) fn to_subscriber(
         }
         sent += 1;
         if track.source == Source::Camera {
-            slot.totals.forwarded(now, work.key, work.header.marker);
+            slot.totals.forwarded(now, work.key, marker);
         }
         slot.packets = slot.packets.wrapping_add(1);
         slot.octets = slot.octets.wrapping_add(payload.len() as u32);
         slot.repair.sent(payload.len());
-        let picture = work.vp8.picture_id.map(|id| id.value.wrapping_add(epoch.picture_offset));
-        let tl0 = work.vp8.tl0_pic_idx.map(|(_, value)| value.wrapping_add(epoch.tl0_offset));
-        slot.rewriter.note(now, timestamp, picture.map(|id| id & 0x7fff), tl0);
+        if place.filler {
+            continue;
+        }
+        let picture = work.picture.picture_id.map(|id| id.value.wrapping_add(place.picture));
+        let tl0 = work.picture.tl0_pic_idx.map(|(_, value)| value.wrapping_add(epoch.tl0_offset));
+        let number = work.dependency.map(|read| read.number.wrapping_add(epoch.frame_offset));
+        slot.rewriter.note(now, timestamp, picture.map(|id| id & 0x7fff), tl0, number);
     }
     counters.packets_forwarded += sent;
     slot.totals.packets += sent;
     slot.totals.bytes += (egress.bytes.len() - begin) as u64;
 }
 
-/// Is this packet one for the slot? Begins an epoch when the slot has waited for it.
+/// Is this packet of the stream that the slot follows? Begins an epoch at the key frame that the
+/// slot has waited for; until it comes, the stream that was followed goes on.
 #[inline]
-fn follow(now: Instant, track: &mut Track, slot: &mut Slot, feed: Feed, work: &Work) -> bool {
+fn follow(
+    now: Instant,
+    track: &mut Track,
+    slot: &mut Slot,
+    feed: Feed,
+    work: &Work,
+    chosen: u8,
+    target: Layer,
+) -> Result<(), DropReason> {
     let current = slot.rewriter.current().map(|epoch| epoch.source);
-    if slot.synced && current == Some(feed) {
-        return true;
+    let follows = slot.synced && current == Some(feed);
+    if work.layer != chosen {
+        return if follows { Ok(()) } else { Err(DropReason::Layer) };
     }
-    if work.padding || work.layer != track.best {
-        return false;
+    if follows {
+        return Ok(());
+    }
+    if work.padding {
+        return Err(DropReason::Layer);
     }
     if !work.key {
-        track.want_key_frame();
-        return false;
+        track.want_key_frame(chosen);
+        return Err(DropReason::KeyFrame);
     }
     let aligned = current
         .filter(|old| slot.synced && old.track == feed.track)
@@ -169,12 +230,14 @@ fn follow(now: Instant, track: &mut Track, slot: &mut Slot, feed: Feed, work: &W
         timestamp: work.header.timestamp,
         aligned,
         clock_rate: track.codec.clock_rate(),
-        descriptor: &work.vp8,
+        descriptor: &work.picture,
+        frame: work.dependency.map(|read| read.number),
     };
     // What waited goes out as if it had been sent when it came.
     slot.rewriter.switch(now.checked_sub(work.waited).unwrap_or(now), feed, &start);
+    slot.filter.begin(target, track.layers[usize::from(work.layer)].structure.as_deref());
     slot.synced = true;
-    true
+    Ok(())
 }
 
 /// The timestamp that a packet of layer `new` has on the outgoing clock of layer `old`, by the
@@ -193,7 +256,14 @@ fn align(track: &Track, slot: &Slot, old: Feed, new: Feed, timestamp: u32) -> Op
 
 /// Writes the extensions of an outgoing packet.
 #[inline]
-fn extensions(writer: &mut ExtWriter, slot: &Slot, carried: &Carried, packet: &[u8], stamp: Stamp) {
+fn extensions(
+    writer: &mut ExtWriter,
+    slot: &Slot,
+    carried: &Carried,
+    frame_offset: u16,
+    packet: &[u8],
+    stamp: Stamp,
+) {
     let ids = &slot.ids;
     if let Some(id) = ids.get(ExtKind::Mid).filter(|_| !slot.known || stamp.repeatable) {
         writer.push(id, slot.mid.as_bytes());
@@ -212,7 +282,8 @@ fn extensions(writer: &mut ExtWriter, slot: &Slot, carried: &Carried, packet: &[
     if carried.dependency.1 != 0
         && let Some(id) = ids.get(ExtKind::DependencyDescriptor)
     {
-        writer.push(id, &packet[range(carried.dependency)]);
+        let value = writer.push(id, &packet[range(carried.dependency)]);
+        dd::renumber(value, frame_offset);
     }
     if let (Some(number), Some(id)) = (stamp.number, ids.get(ExtKind::TransportCc)) {
         writer.push(id, &number.to_be_bytes());
@@ -255,18 +326,19 @@ impl Shard {
             return Err(DropReason::ResendNotReady);
         };
         slot.totals.nacks += 1;
-        let Some((low, epoch)) = slot.rewriter.resend(now, sequence, pause) else {
+        let Some(again) = slot.rewriter.resend(now, sequence, pause) else {
             return Err(DropReason::ResendPaused);
         };
+        let epoch = again.epoch;
         let feed = epoch.source;
         let Some(track) = self.tracks.get(feed.track).filter(|track| track.enabled) else {
             return Err(DropReason::ResendNoTrack);
         };
-        let current = |layer: &&Layer| layer.generation == feed.generation;
+        let current = |layer: &&track::Layer| layer.generation == feed.generation;
         let Some(layer) = track.layers.get(usize::from(feed.layer)).filter(current) else {
             return Err(DropReason::ResendNoTrack);
         };
-        let input = full_input(layer.receiver.highest(), low);
+        let input = full_input(layer.receiver.highest(), again.input);
         let Some(packet) = layer.cache.get(now, input) else {
             return Err(DropReason::ResendCacheMiss);
         };
@@ -274,7 +346,7 @@ impl Shard {
         let Some(publisher) = self.peers.get(track.peer) else {
             return Err(DropReason::ResendNoTrack);
         };
-        let carried = Scan::read(packet, &header, &publisher.kinds).carried;
+        let mut carried = Scan::read(packet, &header, &publisher.kinds).carried;
         let role = publisher.roles[usize::from(header.payload_type)];
         let payload = &packet[header.payload_range()];
         let Some(peer) = self.peers.get_mut(subscriber) else {
@@ -289,7 +361,7 @@ impl Shard {
         if !slot.repair.resend(payload.len()) {
             return Err(DropReason::ResendRefused);
         }
-        let (media_type, payload) = match (role, types.red) {
+        let (media_type, mut payload) = match (role, types.red) {
             (super::peer::Role::Red, Some(red)) => (red, payload),
             (super::peer::Role::Red, None) => match red::Blocks::parse(payload) {
                 Some(blocks) => (types.media, &payload[blocks.primary()]),
@@ -297,12 +369,16 @@ impl Shard {
             },
             _ => (types.media, payload),
         };
+        if again.filler {
+            payload = &[];
+            carried = Carried::default();
+        }
         let mut writer = ExtWriter::new();
         let timestamp = header.timestamp.wrapping_add(epoch.timestamp_offset);
         let original = slot.rewriter.extended(sequence);
-        let again = types.rtx.is_none();
-        let stamp = downlink.stamp(now, slot, original, payload.len(), again);
-        extensions(&mut writer, slot, &carried, packet, stamp);
+        let same = types.rtx.is_none();
+        let stamp = downlink.stamp(now, slot, original, payload.len(), same);
+        extensions(&mut writer, slot, &carried, epoch.frame_offset, packet, stamp);
         let (payload_type, ssrc, out_sequence, prefix) = match types.rtx {
             Some(rtx) => {
                 slot.rtx_seq += 1;
@@ -312,22 +388,23 @@ impl Shard {
         };
         let out = Outgoing {
             payload_type,
-            marker: header.marker,
+            marker: (header.marker || again.marker) && !again.filler,
             sequence: out_sequence,
             timestamp,
             ssrc,
             extension: writer.finish(),
             original: prefix,
-            pad: false,
+            pad: again.filler,
             class: track.class(),
         };
         let descriptor = match track.codec {
             Codec::Vp8 => vp8::Descriptor::parse(payload).unwrap_or_default(),
+            Codec::Vp9 => vp9::descriptor(payload).unwrap_or_default(),
             _ => vp8::Descriptor::default(),
         };
         let begin = egress.bytes.len();
         let sealed = seal(egress, dst, tx, &out, payload, |payload| {
-            descriptor.rewrite(payload, epoch.picture_offset, epoch.tl0_offset);
+            descriptor.rewrite(payload, again.picture, epoch.tl0_offset);
         });
         if !sealed {
             return Err(DropReason::ResendUnfit);

@@ -9,7 +9,7 @@ use super::track::Track;
 use super::work::{Scan, Work, range};
 use crate::api::{Codec, Tap};
 use crate::rtp::packet::{self, Header};
-use crate::rtp::{keyframe, red, vp8};
+use crate::rtp::{dd, h264, keyframe, red, vp8, vp9};
 use crate::shard::{Datagram, Egress, Shard, TapSink};
 use crate::transport::{Packet, Remote, SrtpError, StunOutcome, classify, stun_local_ufrag};
 
@@ -231,7 +231,8 @@ impl Shard {
             recovered: false,
             red: role == Role::Red,
             primary: (header.header_len, header.payload_end),
-            vp8: vp8::Descriptor::default(),
+            picture: vp8::Descriptor::default(),
+            dependency: None,
             carried: scan.carried,
             waited: Duration::ZERO,
             pad: false,
@@ -247,23 +248,20 @@ impl Shard {
             work.push(item);
             return;
         }
-        let came = Layer { spatial: binding.layer, temporal: 0 };
-        track.measured.arrived(now, came, plain.len());
-        if via == Via::Media && track.arrived(now, binding.layer) && track.is_watched() {
-            track.want_key_frame();
+        if !describe(track, &mut item, codec, plain) {
+            return self.counters.drop_malformed += 1;
         }
+        let mut changed = item.key && size_layers(track, &item, codec, plain);
+        if via == Via::Media {
+            changed |= track.arrived(now, binding.layer, quality(track, &item), plain.len());
+        }
+        if changed {
+            self.review(binding.track);
+        }
+        let Some(track) = self.tracks.get_mut(binding.track) else {
+            return self.counters.drop_no_track += 1;
+        };
         let payload = &plain[header.payload_range()];
-        match codec {
-            Codec::Opus => item.key = true,
-            Codec::Vp8 => match vp8::Descriptor::parse(payload) {
-                Some(descriptor) => {
-                    item.key = descriptor.key_frame;
-                    item.vp8 = descriptor;
-                }
-                None => return self.counters.drop_malformed += 1,
-            },
-            _ => item.key = keyframe::starts_decoding(codec, payload),
-        }
         let layer = &mut track.layers[usize::from(binding.layer)];
         if item.key {
             layer.keyframe.arrived(now);
@@ -361,7 +359,7 @@ impl Shard {
         if track.captured != Some(feed) {
             if item.layer != track.best || !item.key {
                 if item.layer == track.best {
-                    track.want_key_frame();
+                    track.want_key_frame(track.best);
                 }
                 return;
             }
@@ -462,6 +460,87 @@ impl Shard {
         }
         self.update_capture(key);
         self.assign(now, room);
+    }
+}
+
+/// Reads what the payload and the dependency descriptor say of a packet. False: malformed.
+#[inline]
+fn describe(track: &mut Track, item: &mut Work, codec: Codec, packet: &[u8]) -> bool {
+    let payload = &packet[item.header.payload_range()];
+    match codec {
+        Codec::Opus => item.key = true,
+        Codec::Vp8 | Codec::Vp9 => {
+            let read = match codec {
+                Codec::Vp8 => vp8::Descriptor::parse(payload),
+                _ => vp9::descriptor(payload),
+            };
+            let Some(descriptor) = read else { return false };
+            item.key = descriptor.key_frame;
+            item.picture = descriptor;
+        }
+        Codec::H264 | Codec::Av1 => item.key = keyframe::starts_decoding(codec, payload),
+    }
+    if item.carried.dependency.1 != 0 {
+        let single = track.layers.len() == 1;
+        let layer = &mut track.layers[usize::from(item.layer)];
+        let bytes = &packet[range(item.carried.dependency)];
+        item.dependency = dd::parse(bytes, &mut layer.structure);
+        if item.dependency.is_some_and(|read| read.structure) && single {
+            let layers = layer.structure.as_ref().map_or(1, |structure| structure.spatial_layers());
+            track.measured.stack(layers);
+        }
+    }
+    true
+}
+
+/// Notes the size of the pictures that begin with a key frame. True: others than before.
+fn size_layers(track: &mut Track, item: &Work, codec: Codec, packet: &[u8]) -> bool {
+    let payload = &packet[item.header.payload_range()];
+    let mut changed = false;
+    let stacked = track.measured.is_stacked();
+    let measured = &mut track.measured;
+    let mut note = |at: u8, (width, height)| {
+        let layer = if stacked { at } else { item.layer };
+        changed |= measured.sized(layer, width, height);
+    };
+    let structure = track.layers[usize::from(item.layer)].structure.as_deref();
+    let described = structure.filter(|s| s.size(0).0 != 0 && item.dependency.is_some());
+    if let Some(structure) = described {
+        for at in 0..structure.spatial_layers() {
+            note(at as u8, structure.size(at));
+        }
+    } else {
+        match codec {
+            Codec::Vp8 => {
+                if let Some(size) = vp8::Descriptor::size(payload) {
+                    note(0, size);
+                }
+            }
+            Codec::Vp9 => {
+                for (at, size) in vp9::sizes(payload).into_iter().flatten().enumerate() {
+                    note(at as u8, size);
+                }
+            }
+            Codec::H264 => {
+                if let Some(size) = h264::size(payload) {
+                    note(0, size);
+                }
+            }
+            Codec::Opus | Codec::Av1 => {}
+        }
+    }
+    track.resized |= changed;
+    changed
+}
+
+/// The layer that a packet counts for.
+#[inline]
+fn quality(track: &Track, item: &Work) -> Layer {
+    let inside = item.dependency.map(|read| read.layer);
+    let temporal = inside.map_or(item.picture.temporal, |layer| layer.temporal);
+    match inside {
+        Some(layer) if track.measured.is_stacked() => layer,
+        _ => Layer { spatial: item.layer, temporal },
     }
 }
 

@@ -15,11 +15,13 @@ pub const MAX_TEMPORAL: usize = 4;
 const WINDOW: Duration = Duration::from_millis(500);
 /// A layer that was silent for this long while others went on has been switched off.
 pub const SILENT: Duration = Duration::from_millis(600);
+/// Longer than the pause between two frames.
+const LULL: Duration = Duration::from_millis(200);
 /// The picture of a camera whose size nobody knows yet.
 const ASSUMED: (u32, u32) = (960, 540);
 
 /// A quality: everything up to this spatial and temporal layer. Ordered by picture size first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Layer {
     pub spatial: u8,
     pub temporal: u8,
@@ -56,6 +58,8 @@ pub struct Spatial {
     pub exists: bool,
     /// It is arriving.
     pub active: bool,
+    /// It fell silent without having been switched off: the publisher's line cannot carry it.
+    pub given_up: bool,
     /// Of its pictures; 0 until one was seen.
     pub width: u16,
     pub height: u16,
@@ -106,10 +110,17 @@ impl Measured {
         let at = usize::from(layer.spatial).min(MAX_SPATIAL - 1);
         let temporal = usize::from(layer.temporal).min(MAX_TEMPORAL - 1);
         self.bytes[at][temporal] = self.bytes[at][temporal].saturating_add(bytes as u32);
+        // A while in which nothing came at all says nothing of single layers.
+        let newest = self.last.iter().flatten().max().copied().unwrap_or(now);
+        let lull = now.saturating_duration_since(newest);
+        if lull > LULL {
+            self.last.iter_mut().flatten().for_each(|last| *last += lull);
+        }
         self.last[at] = Some(now);
         let one = &mut self.spatial[at];
         one.temporals = one.temporals.max(temporal as u8 + 1);
         let began = !std::mem::replace(&mut one.active, true);
+        one.given_up = false;
         let since = *self.since.get_or_insert(now);
         if now.saturating_duration_since(since) >= WINDOW {
             self.turn(now, since);
@@ -122,7 +133,7 @@ impl Measured {
         for (one, last) in self.spatial.iter_mut().zip(self.last) {
             let silent = last.is_none_or(|at| now.saturating_duration_since(at) > SILENT);
             if one.active && silent {
-                one.active = false;
+                (one.active, one.given_up) = (false, true);
                 changed = true;
             }
         }
@@ -145,6 +156,13 @@ impl Measured {
             }
         }
         self.since = Some(now);
+    }
+
+    /// The publisher was told to send this layer no more.
+    pub fn switched_off(&mut self, spatial: u8) {
+        if let Some(one) = self.spatial.get_mut(usize::from(spatial)) {
+            (one.active, one.given_up) = (false, false);
+        }
     }
 
     /// Notes the size of a layer's pictures. True when it is another than before.
@@ -289,9 +307,13 @@ mod tests {
         let at = |ms| t0 + Duration::from_millis(ms);
         assert!(measured.arrived(at(0), Layer { spatial: 0, temporal: 0 }, 9));
         assert!(measured.arrived(at(1), Layer { spatial: 1, temporal: 0 }, 9));
-        assert!(!measured.arrived(at(500), Layer::LOWEST, 9));
+        for ms in 1..7 {
+            assert!(!measured.arrived(at(ms * 100), Layer::LOWEST, 9));
+        }
         assert!(measured.arrived(at(700), Layer::LOWEST, 9));
         assert!(!measured.spatial(1).active && measured.spatial(0).active);
+        measured.arrived(at(750), Layer { spatial: 1, temporal: 0 }, 9);
+        assert!(!measured.arrived(at(9_000), Layer::LOWEST, 9), "nothing came of either");
     }
 
     proptest! {

@@ -22,10 +22,12 @@ mod voices;
 mod work;
 
 pub mod cache;
+pub mod filter;
 pub mod keyframe;
 pub mod layer;
 pub mod loudest;
 pub mod nack;
+mod publishing;
 pub mod receive;
 pub mod repair;
 pub mod rewrite;

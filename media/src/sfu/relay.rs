@@ -106,6 +106,7 @@ impl Shard {
                 let id = track.id;
                 self.end_relayed(now, id);
             }
+            self.review(key);
         }
         self.tell_changed_maps();
     }
@@ -323,6 +324,8 @@ impl Shard {
     }
 
     fn announce(&mut self, key: TrackKey, to: u64) {
+        // Who is elsewhere may want other layers.
+        self.review(key);
         let Some(track) = self.tracks.get(key).filter(|track| !track.relayed) else { return };
         let (Some(peer), Some(room)) = (self.peers.get(track.peer), self.rooms.get(track.room))
         else {

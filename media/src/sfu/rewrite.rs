@@ -2,21 +2,29 @@
 //!
 //! A slot shows many tracks and layers over its life but is one RTP stream to its receiver: each
 //! change of source begins an *epoch* with new offsets, chosen so that the stream goes on without
-//! a gap. What was sent under which number is remembered for retransmission, and guarantees that
-//! a number is never used twice (an SRTP index must not seal two contents).
+//! a gap. Frames of layers that the slot does not want are left out without a gap as well. What was
+//! sent under which number is remembered for retransmission, and guarantees that a number is never
+//! used twice (an SRTP index must not seal two contents).
 
 use std::time::{Duration, Instant};
 
 use crate::rtp::seq::extend32;
-use crate::rtp::vp8;
+use crate::rtp::vp8::{Descriptor, PictureId};
 
-/// Deliberate skips of an epoch that reordered packets can still be placed around.
-const STEPS: usize = 8;
+/// Runs of packets left out that reordered ones can still be placed around: two seconds of a
+/// camera without its highest temporal layer.
+const STEPS: usize = 16;
 /// Epochs whose packets can be sent again.
 const EPOCHS: usize = 4;
-
+/// In [`Sent::mark`].
+const FILLER: u16 = 0x8000;
+const MARKER: u16 = 0x4000;
+/// How often it was sent again, counted in these bits.
+const AGAIN: u16 = 0x3c00;
+const ONCE_MORE: u16 = 0x0400;
+const EPOCH: u16 = 0x03ff;
 /// Times that one packet is sent again.
-const RESENDS: u8 = 10;
+const RESENDS: u16 = 10;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Sent {
@@ -25,9 +33,10 @@ struct Sent {
     input: u32,
     /// Milliseconds since the slot began.
     at: u32,
-    epoch: u16,
-    /// Times it was sent again.
-    again: u8,
+    /// The epoch's number, and how the packet differed from what came.
+    mark: u16,
+    /// What was added to its picture id.
+    picture: u16,
 }
 
 /// From which source, and by which offsets, an epoch was made.
@@ -35,8 +44,9 @@ struct Sent {
 pub struct Epoch<S> {
     pub source: S,
     pub timestamp_offset: u32,
-    pub picture_offset: u16,
     pub tl0_offset: u8,
+    /// For the frame numbers of dependency descriptors.
+    pub frame_offset: u16,
 }
 
 /// The packet at which an epoch begins.
@@ -51,24 +61,79 @@ pub struct Start<'a> {
     pub aligned: Option<u32>,
     /// Hz.
     pub clock_rate: u32,
-    pub descriptor: &'a vp8::Descriptor,
+    pub descriptor: &'a Descriptor,
+    /// Of its dependency descriptor.
+    pub frame: Option<u16>,
+}
+
+/// The place of a packet in the outgoing stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Extended sequence number.
+    pub sequence: u64,
+    /// To be added to its picture id.
+    pub picture: u16,
+    /// It belongs to a frame that was left out; its number was kept for it, because nobody could
+    /// know. Padding has to take the number.
+    pub filler: bool,
+}
+
+/// A packet to be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again<S> {
+    /// Low bits of the input number.
+    pub input: u32,
+    pub epoch: Epoch<S>,
+    pub picture: u16,
+    pub filler: bool,
+    pub marker: bool,
+}
+
+/// From which input number on which offsets hold.
+#[derive(Debug, Clone, Copy, Default)]
+struct Step {
+    from: u64,
+    /// Output − input.
+    offset: i64,
+    picture: u16,
+    /// Made by leaving out the packets before `from`, the first of which had this picture id.
+    left_out: bool,
+    removed: Option<PictureId>,
+}
+
+/// What was sent last, for the next switch.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    sequence: u64,
+    timestamp: u32,
+    at: Instant,
+    picture: u16,
+    tl0: u8,
+    frame: u16,
 }
 
 pub struct Rewriter<S> {
     base: Instant,
     sent: Box<[Sent]>,
-    last_out: u64,
-    last_timestamp: u32,
-    last_at: Instant,
-    picture: u16,
-    tl0: u8,
+    last: Last,
     started: bool,
     epochs: [Option<Epoch<S>>; EPOCHS],
     epoch: u16,
-    /// (first input number, output − input), ascending; the last one is in force.
-    steps: [(u64, i64); STEPS],
+    /// Ascending; the last one is in force.
+    steps: [Step; STEPS],
     step_count: usize,
     highest_in: u64,
+    /// The picture left out last: its other packets are of the same picture.
+    out_picture: Option<u16>,
+}
+
+fn distance(id: PictureId, from: u16) -> u16 {
+    id.value.wrapping_sub(from) & if id.long { 0x7fff } else { 0x7f }
+}
+
+/// Is `id` the picture `first` or a later one?
+fn is_from(id: PictureId, first: PictureId) -> bool {
+    distance(id, first.value) < if id.long { 0x4000 } else { 0x40 }
 }
 
 impl<S: Copy + PartialEq> Rewriter<S> {
@@ -78,17 +143,21 @@ impl<S: Copy + PartialEq> Rewriter<S> {
         Rewriter {
             base: now,
             sent: vec![Sent::default(); history.next_power_of_two()].into(),
-            last_out: u64::from(first & 0x7fff),
-            last_timestamp: first_timestamp,
-            last_at: now,
-            picture: 0,
-            tl0: 0,
+            last: Last {
+                sequence: u64::from(first & 0x7fff),
+                timestamp: first_timestamp,
+                at: now,
+                picture: 0,
+                tl0: 0,
+                frame: 0,
+            },
             started: false,
             epochs: [None; EPOCHS],
             epoch: 0,
-            steps: [(0, 0); STEPS],
+            steps: [Step::default(); STEPS],
             step_count: 0,
             highest_in: 0,
+            out_picture: None,
         }
     }
 
@@ -103,57 +172,83 @@ impl<S: Copy + PartialEq> Rewriter<S> {
     }
 
     pub fn last_timestamp(&self) -> u32 {
-        self.last_timestamp
+        self.last.timestamp
     }
 
     /// Begins an epoch at a packet.
     pub fn switch(&mut self, now: Instant, source: S, start: &Start<'_>) {
-        let Start { input, timestamp, aligned, clock_rate, descriptor } = *start;
-        let elapsed = now.saturating_duration_since(self.last_at).min(Duration::from_secs(3600));
+        let Start { input, timestamp, aligned, clock_rate, descriptor, frame } = *start;
+        let elapsed = now.saturating_duration_since(self.last.at).min(Duration::from_secs(3600));
         let ticks = (elapsed.as_micros() as u64 * u64::from(clock_rate) / 1_000_000) as u32;
         let out = match aligned {
             // Ahead of what was sent, and not by more than the clocks can have drifted.
             Some(wanted)
-                if wanted.wrapping_sub(self.last_timestamp).wrapping_sub(1) < 3 * clock_rate =>
+                if wanted.wrapping_sub(self.last.timestamp).wrapping_sub(1) < 3 * clock_rate =>
             {
                 wanted
             }
-            _ => self.last_timestamp.wrapping_add(ticks.max(1)),
+            _ => self.last.timestamp.wrapping_add(ticks.max(1)),
         };
-        let (mut picture_offset, mut tl0_offset) = (0, 0);
+        let (mut picture, mut tl0_offset, mut frame_offset) = (0, 0, 0);
         if self.started {
             if let Some(id) = descriptor.picture_id {
-                picture_offset = self.picture.wrapping_add(1).wrapping_sub(id.value) & 0x7fff;
+                picture = self.last.picture.wrapping_add(1).wrapping_sub(id.value) & 0x7fff;
             }
             if let Some((_, value)) = descriptor.tl0_pic_idx {
-                tl0_offset = self.tl0.wrapping_add(1).wrapping_sub(value);
+                tl0_offset = self.last.tl0.wrapping_add(1).wrapping_sub(value);
+            }
+            if let Some(number) = frame {
+                frame_offset = self.last.frame.wrapping_add(1).wrapping_sub(number);
             }
         }
         self.started = true;
-        self.epoch = self.epoch.wrapping_add(1);
+        self.epoch = self.epoch.wrapping_add(1) & EPOCH;
         self.epochs[usize::from(self.epoch) % EPOCHS] = Some(Epoch {
             source,
             timestamp_offset: out.wrapping_sub(timestamp),
-            picture_offset,
             tl0_offset,
+            frame_offset,
         });
-        self.steps[0] = (input, (self.last_out + 1) as i64 - input as i64);
+        let offset = (self.last.sequence + 1) as i64 - input as i64;
+        self.steps[0] = Step { from: input, offset, picture, ..Step::default() };
         self.step_count = 1;
         self.highest_in = input - 1;
+        self.out_picture = None;
     }
 
-    /// The outgoing number of packet `input` of the current epoch; None when it is from before
-    /// the epoch, a duplicate, or too old. Sending is remembered.
-    pub fn pass(&mut self, now: Instant, input: u64) -> Option<u64> {
+    /// Nothing after this packet of the epoch has been passed or left out yet.
+    #[inline]
+    pub fn is_newest(&self, input: u64) -> bool {
+        input > self.highest_in
+    }
+
+    /// The place of packet `input` of the current epoch; None when it is from before the epoch, a
+    /// duplicate, or too old. Sending is remembered. `wanted` is false for a packet that comes late
+    /// and is of a layer that the slot does not show.
+    pub fn pass(
+        &mut self,
+        now: Instant,
+        input: u64,
+        picture: Option<PictureId>,
+        wanted: bool,
+    ) -> Option<Place> {
         let steps = &self.steps[..self.step_count];
-        let at = steps.iter().rposition(|(from, _)| *from <= input)?;
-        if steps.get(at + 1).is_some_and(|(next, _)| *next == input + 1) {
-            // Skipped: its number was given to the packet after it.
-            return None;
+        let at = steps.iter().rposition(|step| step.from <= input)?;
+        let step = steps[at];
+        let mut filler = false;
+        if let Some(next) = steps.get(at + 1) {
+            // The run before `next` was left out: those numbers belong to the packets after it.
+            let run = (step.offset - next.offset) as u64;
+            if input >= next.from - run {
+                return None;
+            }
+            // A picture whose later packets were left out has no number any more.
+            filler = picture.zip(next.removed).is_some_and(|(id, first)| is_from(id, first));
         }
-        let offset = steps[at].1;
-        let out = input.wrapping_add_signed(offset);
-        if out + self.sent.len() as u64 <= self.last_out {
+        // Without picture ids an unwanted packet is nothing but a hole to fill.
+        filler |= !wanted && picture.is_none();
+        let out = input.wrapping_add_signed(step.offset);
+        if out + self.sent.len() as u64 <= self.last.sequence {
             return None;
         }
         let mask = self.sent.len() - 1;
@@ -162,62 +257,100 @@ impl<S: Copy + PartialEq> Rewriter<S> {
             return None;
         }
         let at = now.saturating_duration_since(self.base).as_millis() as u32;
-        *entry = Sent { out: out as u32, input: input as u32, at, epoch: self.epoch, again: 0 };
-        self.highest_in = self.highest_in.max(input);
-        self.last_out = self.last_out.max(out);
-        Some(out)
+        let mark = self.epoch | if filler { FILLER } else { 0 };
+        *entry = Sent { out: out as u32, input: input as u32, at, mark, picture: step.picture };
+        if input > self.highest_in {
+            self.highest_in = input;
+            self.out_picture = None;
+        }
+        self.last.sequence = self.last.sequence.max(out);
+        Some(Place { sequence: out, picture: step.picture, filler })
     }
 
-    /// Notes the numbers of a packet that was passed, for the next switch.
-    pub fn note(&mut self, now: Instant, timestamp: u32, picture: Option<u16>, tl0: Option<u8>) {
-        if timestamp.wrapping_sub(self.last_timestamp) < 1 << 31 {
-            self.last_timestamp = timestamp;
-            self.last_at = now;
-            self.picture = picture.unwrap_or(self.picture);
-            self.tl0 = tl0.unwrap_or(self.tl0);
+    /// The packet just passed was given a marker bit that it did not have.
+    pub fn marked(&mut self, sequence: u64) {
+        let mask = self.sent.len() - 1;
+        self.sent[sequence as usize & mask].mark |= MARKER;
+    }
+
+    /// Notes the numbers of a packet that was passed, for the next switch. `picture` and `frame`
+    /// are as they went out.
+    pub fn note(
+        &mut self,
+        now: Instant,
+        timestamp: u32,
+        picture: Option<u16>,
+        tl0: Option<u8>,
+        frame: Option<u16>,
+    ) {
+        if timestamp.wrapping_sub(self.last.timestamp) < 1 << 31 {
+            self.last.timestamp = timestamp;
+            self.last.at = now;
+            self.last.picture = picture.unwrap_or(self.last.picture);
+            self.last.tl0 = tl0.unwrap_or(self.last.tl0);
+            self.last.frame = frame.unwrap_or(self.last.frame);
         }
     }
 
-    /// Leaves out `input` (padding) without leaving a gap, if it is the newest.
-    pub fn skip(&mut self, input: u64) {
+    /// Leaves out `input` without leaving a gap, if it is the newest: padding, or a packet of a
+    /// layer that the slot does not show (`picture` is its picture's id).
+    pub fn leave_out(&mut self, input: u64, picture: Option<PictureId>) {
         if self.step_count == 0 || input <= self.highest_in {
             return;
         }
         self.highest_in = input;
-        let offset = self.steps[self.step_count - 1].1;
+        let value = picture.map(|id| id.value);
+        let another = value.is_some() && value != self.out_picture;
+        self.out_picture = value.or(self.out_picture);
+        let last = self.steps[self.step_count - 1];
+        let next = Step {
+            from: input + 1,
+            offset: last.offset - 1,
+            picture: last.picture.wrapping_sub(u16::from(another)) & 0x7fff,
+            left_out: true,
+            removed: picture.filter(|_| another),
+        };
+        if last.left_out && last.from == input {
+            let removed = last.removed.or(next.removed);
+            self.steps[self.step_count - 1] = Step { removed, ..next };
+            return;
+        }
         if self.step_count == STEPS {
             self.steps.rotate_left(1);
             self.step_count -= 1;
         }
-        self.steps[self.step_count] = (input + 1, offset - 1);
+        self.steps[self.step_count] = next;
         self.step_count += 1;
     }
 
-    /// For a NACKed number: the low bits of the input number and its epoch, if it was sent and
-    /// not within `pause`; the resending is remembered.
-    pub fn resend(&mut self, now: Instant, out: u16, pause: Duration) -> Option<(u32, Epoch<S>)> {
-        let number = crate::rtp::seq::extend16(self.last_out, out);
+    /// For a NACKed number: what was sent under it, if not within `pause`; the resending is
+    /// remembered.
+    pub fn resend(&mut self, now: Instant, out: u16, pause: Duration) -> Option<Again<S>> {
+        let number = self.extended(out);
         let mask = self.sent.len() - 1;
         let entry = &mut self.sent[number as usize & mask];
         if entry.out != number as u32 || entry.out == 0 {
             return None;
         }
         let at = now.saturating_duration_since(self.base).as_millis() as u32;
-        if entry.again >= RESENDS || at.wrapping_sub(entry.at) < pause.as_millis() as u32 {
+        let spent = entry.mark & AGAIN >= RESENDS * ONCE_MORE;
+        if spent || at.wrapping_sub(entry.at) < pause.as_millis() as u32 {
             return None;
         }
-        if self.epoch.wrapping_sub(entry.epoch) >= EPOCHS as u16 {
+        let of = entry.mark & EPOCH;
+        if self.epoch.wrapping_sub(of) & EPOCH >= EPOCHS as u16 {
             return None;
         }
-        let epoch = self.epochs[usize::from(entry.epoch) % EPOCHS]?;
+        let epoch = self.epochs[usize::from(of) % EPOCHS]?;
         entry.at = at;
-        entry.again += 1;
-        Some((entry.input, epoch))
+        entry.mark += ONCE_MORE;
+        let (filler, marker) = (entry.mark & FILLER != 0, entry.mark & MARKER != 0);
+        Some(Again { input: entry.input, epoch, picture: entry.picture, filler, marker })
     }
 
     /// The roll-over counter that belongs to a NACKed number.
     pub fn extended(&self, out: u16) -> u64 {
-        crate::rtp::seq::extend16(self.last_out, out)
+        crate::rtp::seq::extend16(self.last.sequence, out)
     }
 }
 
@@ -227,114 +360,5 @@ pub fn full_input(highest: u64, low: u32) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const NONE: vp8::Descriptor =
-        vp8::Descriptor { key_frame: false, start: false, picture_id: None, tl0_pic_idx: None };
-
-    fn picture(value: u16, tl0: u8) -> vp8::Descriptor {
-        vp8::Descriptor {
-            picture_id: Some(vp8::PictureId { at: 2, value, long: true }),
-            tl0_pic_idx: Some((4, tl0)),
-            ..NONE
-        }
-    }
-
-    fn start(input: u64, timestamp: u32, descriptor: &vp8::Descriptor) -> Start<'_> {
-        Start { input, timestamp, aligned: None, clock_rate: 90_000, descriptor }
-    }
-
-    #[test]
-    fn a_switch_continues_time_and_pictures() {
-        let t0 = crate::testing::origin();
-        let mut slot = Rewriter::new(t0, 5, 1000, 64);
-        slot.switch(t0, 'a', &start(70_000, 500, &picture(40, 9)));
-        assert_eq!(slot.pass(t0, 70_000), Some(6));
-        slot.note(t0, 1001, Some(40), Some(9));
-        let later = t0 + Duration::from_millis(100);
-        slot.switch(later, 'b', &start(66_000, 77, &picture(0x7ffe, 1)));
-        let epoch = *slot.current().unwrap();
-        assert_eq!(slot.pass(later, 66_000), Some(7));
-        assert_eq!(77u32.wrapping_add(epoch.timestamp_offset), 1001 + 9000);
-        assert_eq!(0x7ffeu16.wrapping_add(epoch.picture_offset) & 0x7fff, 41);
-        assert_eq!(1u8.wrapping_add(epoch.tl0_offset), 10);
-        assert_eq!(slot.pass(later, 65_999), None, "from before the switch");
-    }
-
-    #[test]
-    fn a_packet_is_sent_again_once_in_a_pause_from_its_own_epoch() {
-        let t0 = crate::testing::origin();
-        let ms = Duration::from_millis;
-        let mut slot = Rewriter::new(t0, 0, 0, 64);
-        slot.switch(t0, 'a', &start(65_636, 0, &NONE));
-        slot.pass(t0, 65_636);
-        slot.switch(t0, 'b', &start(80_000, 0, &NONE));
-        slot.pass(t0, 80_000);
-        assert_eq!(slot.resend(t0 + ms(10), 1, ms(50)), None, "just sent");
-        let (input, epoch) = slot.resend(t0 + ms(60), 1, ms(50)).unwrap();
-        assert_eq!((input, epoch.source), (65_636, 'a'));
-        assert_eq!(slot.resend(t0 + ms(80), 1, ms(50)), None);
-        assert_eq!(slot.resend(t0 + ms(80), 3, ms(50)), None, "never sent");
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Next(u64),
-        Skip,
-        Late(u64),
-        Switch(u64),
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            6 => Just(Step::Next(1)),
-            1 => (2u64..5).prop_map(Step::Next),
-            1 => Just(Step::Skip),
-            1 => (1u64..20).prop_map(Step::Late),
-            1 => (0u64..1 << 20).prop_map(Step::Switch),
-        ];
-        proptest::collection::vec(step, 1..400)
-    }
-
-    proptest! {
-        /// Outputs never repeat; contiguous input stays contiguous across skips and switches.
-        #[test]
-        fn numbers_are_unique_and_gapless(first: u16, steps in steps()) {
-            let t0 = crate::testing::origin();
-            let mut slot = Rewriter::new(t0, first, 0, 512);
-            let mut at = 100_000u64;
-            let mut used = std::collections::HashSet::new();
-            slot.switch(t0, 0, &start(at, 0, &NONE));
-            let mut last = slot.pass(t0, at).unwrap();
-            used.insert(last);
-            for step in steps {
-                let (out, expected) = match step {
-                    Step::Next(by) => {
-                        at += by;
-                        (slot.pass(t0, at), Some(last + by))
-                    }
-                    Step::Skip => {
-                        at += 1;
-                        slot.skip(at);
-                        continue;
-                    }
-                    Step::Late(back) => (slot.pass(t0, at - back), None),
-                    Step::Switch(to) => {
-                        at = (1 << 16) + to;
-                        slot.switch(t0, 1, &start(at, 0, &NONE));
-                        (slot.pass(t0, at), Some(last + 1))
-                    }
-                };
-                if let Some(expected) = expected {
-                    prop_assert_eq!(out, Some(expected));
-                    last = expected;
-                }
-                if let Some(out) = out {
-                    prop_assert!(used.insert(out) , "number {} twice", out);
-                }
-            }
-        }
-    }
-}
+#[path = "rewrite_tests.rs"]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::filter::Filter;
 use super::layer::{Layer, View};
 use super::repair::Repair;
 use super::rewrite::Rewriter;
@@ -55,6 +56,7 @@ pub struct Slot {
     wish: Option<Layer>,
     /// Sent at most; None: paused. See [`Shard::set_target`](crate::shard::Shard).
     pub target: Option<Layer>,
+    pub filter: Filter,
     /// The receiver has reported on this SSRC: it knows it and needs no mid any more.
     pub known: bool,
     pub totals: SlotTotals,
@@ -96,6 +98,7 @@ impl Slot {
             view: View::FULL,
             wish: Some(Layer::HIGHEST),
             target: Some(Layer::HIGHEST),
+            filter: Filter::default(),
             known: false,
             totals: SlotTotals::default(),
             numbers: Box::default(),

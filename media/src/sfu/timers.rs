@@ -50,11 +50,13 @@ impl Shard {
         for (dst, datagram) in self.farewells.drain(..) {
             egress.push(dst, &datagram);
         }
+        self.settle_reviews(now);
         // Handling one peer may touch others: the list grows while it is walked.
         let mut at = 0;
         while let Some(key) = self.touched.get(at).copied() {
             at += 1;
             if !self.wish_upstream(now, key) {
+                self.lower_layers(now, key);
                 self.speak(now, key, egress);
                 self.drain_transport(now, key, egress);
             }
@@ -108,12 +110,12 @@ impl Shard {
         peer.connected = true;
         peer.next_report = now + REPORT_INTERVAL;
         let (room, id) = (peer.room, peer.id);
-        let watched: Vec<_> = peer.slots.iter().filter_map(|slot| slot.track).collect();
+        let slots = peer.slots.len();
         if let Some(room) = self.rooms.get(room).map(|room| room.id) {
             self.events.push_back(Event::PeerConnected { room, peer: id });
         }
-        for track in watched {
-            self.want_key_frame(track);
+        for slot in 0..slots {
+            self.want_picture(key, slot);
         }
     }
 
@@ -141,6 +143,7 @@ impl Shard {
             earlier(busy.then_some(peer.next_report));
             for section in &peer.sections {
                 let Some(track) = self.tracks.get(section.track) else { continue };
+                earlier(track.publishing.due());
                 for layer in track.layers.iter().filter(|layer| layer.ssrc != 0) {
                     earlier(layer.receiver.nack_due());
                     earlier(layer.keyframe.due(now));

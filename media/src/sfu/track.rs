@@ -6,13 +6,15 @@ use slotmap::new_key_type;
 
 use super::cache::{self, PacketCache};
 use super::keyframe::KeyframeRequest;
-use super::layer::{MAX_SPATIAL, Measured};
+use super::layer::{Layer as Quality, MAX_SPATIAL, Measured};
 use super::nack;
 use super::peer::PeerKey;
+use super::publishing::Publishing;
 use super::receive::Receiver;
 use super::room::RoomKey;
 use super::voice::Voice;
 use crate::api::{Codec, OwnerId, PeerId, Source, TrackId};
+use crate::rtp::dd::Structure;
 use crate::shard::Class;
 
 new_key_type! { pub struct TrackKey; }
@@ -43,6 +45,8 @@ pub struct Layer {
     pub keyframe: KeyframeRequest,
     /// Since the layer was first seen, whatever SSRC it had.
     pub totals: LayerTotals,
+    /// Of its dependency descriptors.
+    pub structure: Option<Box<Structure>>,
 }
 
 /// What a layer counts for [`crate::stats`].
@@ -71,6 +75,7 @@ impl Layer {
             last_packet: None,
             keyframe: KeyframeRequest::default(),
             totals: LayerTotals::default(),
+            structure: None,
         }
     }
 }
@@ -104,6 +109,10 @@ pub struct Track {
     pub best: u8,
     /// What is known of its layers: sizes and bitrates.
     pub measured: Measured,
+    pub publishing: Publishing,
+    /// Waits in the shard's list of tracks to review; and its pictures have another size.
+    pub review: bool,
+    pub resized: bool,
     pub subscribers: Vec<(PeerKey, u16)>,
 }
 
@@ -164,6 +173,9 @@ impl Track {
             layers: layers.collect(),
             best: 0,
             measured,
+            publishing: Publishing::default(),
+            review: false,
+            resized: false,
             subscribers: Vec::new(),
         }
     }
@@ -193,20 +205,30 @@ impl Track {
         layer.ssrc = ssrc;
     }
 
-    /// Notes a packet of a layer; chooses the best one again. True when the choice changed.
+    /// Notes a packet of a layer, and chooses the best one again. True when other layers arrive
+    /// than before.
     #[inline]
-    pub fn arrived(&mut self, now: Instant, layer: u8) -> bool {
+    pub fn arrived(&mut self, now: Instant, layer: u8, quality: Quality, bytes: usize) -> bool {
         self.layers[usize::from(layer)].last_packet = Some(now);
-        if self.layers.len() == 1 {
-            return false;
+        let changed = self.measured.arrived(now, quality, bytes);
+        if changed && self.layers.len() > 1 {
+            let arriving = |at: &u8| self.measured.spatial(*at).active;
+            self.best = (0..self.layers.len() as u8).rfind(arriving).unwrap_or(0);
         }
-        let arriving = |layer: &Layer| {
-            layer.last_packet.is_some_and(|at| now.saturating_duration_since(at) < SILENT)
-        };
-        let best = self.layers.iter().rposition(arriving).unwrap_or(0) as u8;
-        let changed = best != self.best;
-        self.best = best;
         changed
+    }
+
+    /// The simulcast stream that is sent to who wants a spatial layer: the best that arrives up to
+    /// it; above it, where nothing else arrives.
+    #[inline]
+    pub fn choose(&self, spatial: u8) -> u8 {
+        let count = self.layers.len() as u8;
+        if count == 1 {
+            return 0;
+        }
+        let arriving = |at: &u8| self.measured.spatial(*at).active;
+        let within = (0..=spatial.min(count - 1)).rfind(arriving);
+        within.or_else(|| (0..count).find(arriving)).unwrap_or(self.best)
     }
 
     /// Is anybody waiting for pictures of this track?
@@ -214,10 +236,11 @@ impl Track {
         !self.subscribers.is_empty() || self.capturing || self.links != 0
     }
 
-    /// Asks for a key frame of the best layer (video only).
-    pub fn want_key_frame(&mut self) {
-        if !self.is_audio() && self.enabled {
-            self.layers[usize::from(self.best)].keyframe.want();
+    /// Asks for a key frame of a layer (video only).
+    pub fn want_key_frame(&mut self, layer: u8) {
+        let video = !self.is_audio() && self.enabled;
+        if let Some(layer) = self.layers.get_mut(usize::from(layer)).filter(|_| video) {
+            layer.keyframe.want();
         }
     }
 }

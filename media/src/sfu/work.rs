@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::track::TrackKey;
 use crate::rtp::ext::{ExtKind, elements};
 use crate::rtp::packet::Header;
-use crate::rtp::vp8;
+use crate::rtp::{dd, vp8};
 
 type Span = (u16, u16);
 
@@ -81,7 +81,10 @@ pub struct Work {
     pub red: bool,
     /// The single frame inside: all of the payload unless RED.
     pub primary: Span,
-    pub vp8: vp8::Descriptor,
+    /// Numbers of VP8 and VP9.
+    pub picture: vp8::Descriptor,
+    /// Of the dependency descriptor; read with the structure that its layer has now.
+    pub dependency: Option<dd::Frame>,
     pub carried: Carried,
     /// How long ago it came: not zero for what a voice said before it was chosen.
     pub waited: Duration,

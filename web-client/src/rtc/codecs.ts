@@ -65,5 +65,18 @@ export function cameraEncodings(layered: boolean): Encoding[] {
   ];
 }
 
+/**
+ * The same, with those switched off that the server said nobody needs (`useful`: lowest layer
+ * first). One picture serves all: it goes off only when nobody needs any.
+ */
+export function usefulEncodings(layered: boolean, useful: readonly boolean[] | undefined): Encoding[] {
+  const all = cameraEncodings(layered);
+  if (!useful) return all;
+  return all.map((encoding, at) => ({
+    ...encoding,
+    active: encoding.active && (layered ? useful[all.length - 1 - at] === true : useful.includes(true)),
+  }));
+}
+
 export const SINGLE_ENCODING = { active: true, maxBitrate: 500_000, maxFramerate: 15 };
 export const SCREEN_ENCODING = { active: true, maxBitrate: 2_500_000, maxFramerate: 15 };

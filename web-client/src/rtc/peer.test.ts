@@ -289,6 +289,21 @@ describe("camera layers", () => {
     expect(active()).toEqual([["f", true], ["h", false], ["q", false]]);
   });
 
+  it("are switched off and on as the server says they are of use", async () => {
+    const peer = manager();
+    await peer.publish("camera", track("video", "cam"));
+    await peer.setOthers(8);
+    await peer.setUseful("camera", [true, false, false]);
+    expect(active()).toEqual([["f", false], ["h", false], ["q", true]]);
+    await peer.setUseful("camera", [true, false, true]);
+    expect(active()).toEqual([["f", true], ["h", false], ["q", true]]);
+    // One picture serves all that there are; it goes off when nobody looks.
+    await peer.setOthers(1);
+    expect(active()).toEqual([["f", true], ["h", false], ["q", false]]);
+    await peer.setUseful("camera", [false, false, false]);
+    expect(active()).toEqual([["f", false], ["h", false], ["q", false]]);
+  });
+
   it("are one plain encoding when simulcast is switched off", async () => {
     const peer = manager({ simulcast: false });
     await peer.publish("camera", track("video", "cam"));

@@ -16,6 +16,7 @@ import {
   SINGLE_ENCODING,
   SINGLE_SIZE,
   SINGLE_UP_TO,
+  usefulEncodings,
   type Codec,
 } from "./codecs";
 import { Emitter } from "./emitter";
@@ -74,6 +75,8 @@ export class PeerManager extends Emitter<PeerEvents> {
   private dirty = false;
   private closed = false;
   private others = 0;
+  /** By source: what the server said is of use, lowest layer first. */
+  private readonly useful = new Map<Source, readonly boolean[]>();
   private suspectTimer: ReturnType<typeof setTimeout> | undefined;
   private restartTimer: ReturnType<typeof setTimeout> | undefined;
   private restarts = 0;
@@ -108,7 +111,7 @@ export class PeerManager extends Emitter<PeerEvents> {
     const known = this.senders.get(source);
     if (known) {
       await known.sender.replaceTrack(track);
-      if (source === "camera") await this.applyLayers();
+      await this.applyLayers(source);
       return;
     }
     const transceiver = this.pc.addTransceiver(track, {
@@ -141,7 +144,13 @@ export class PeerManager extends Emitter<PeerEvents> {
     } catch {
       // The camera gives what it gives.
     }
-    await this.applyLayers();
+    await this.applyLayers("camera");
+  }
+
+  /** Which layers of a source are of use to anybody: the others are not encoded. */
+  async setUseful(source: Source, active: readonly boolean[]): Promise<void> {
+    this.useful.set(source, active);
+    await this.applyLayers(source);
   }
 
   wantsLayers(): boolean {
@@ -226,7 +235,7 @@ export class PeerManager extends Emitter<PeerEvents> {
       if (restart) this.iceRestart = false;
       this.publishTracks();
       // An answer without "~" switches paused layers on again (RFC 8853): Chromium obeys it.
-      await this.applyLayers();
+      for (const source of this.senders.keys()) await this.applyLayers(source);
     } catch (error) {
       if (this.closed) return;
       this.dirty = true;
@@ -282,28 +291,27 @@ export class PeerManager extends Emitter<PeerEvents> {
     return [{}];
   }
 
-  private async applyLayers(): Promise<void> {
-    const sender = this.senders.get("camera")?.sender;
-    if (!sender || !this.options.simulcast) return;
+  private async applyLayers(source: Source): Promise<void> {
+    const sender = this.senders.get(source)?.sender;
+    if (!sender || (source !== "camera" && source !== "screen")) return;
     const parameters = sender.getParameters();
-    const wanted = cameraEncodings(this.layered());
-    // A browser without simulcast kept one encoding only.
-    if (!parameters.encodings || parameters.encodings.length !== wanted.length) return;
-    const same = parameters.encodings.every((encoding, at) => {
-      const want = wanted[at];
-      return encoding.active === want?.active && encoding.maxBitrate === want?.maxBitrate;
+    const { encodings } = parameters;
+    if (!encodings?.length) return;
+    const useful = this.useful.get(source);
+    const wanted = source === "camera" && encodings.length === 3 ? usefulEncodings(this.layered(), useful) : null;
+    let changed = false;
+    encodings.forEach((encoding, at) => {
+      const active = wanted?.[at]?.active ?? (useful === undefined || useful.includes(true));
+      const maxBitrate = wanted?.[at]?.maxBitrate ?? encoding.maxBitrate;
+      changed ||= encoding.active !== active || encoding.maxBitrate !== maxBitrate;
+      encoding.active = active;
+      if (maxBitrate !== undefined) encoding.maxBitrate = maxBitrate;
     });
-    if (same) return;
-    parameters.encodings.forEach((encoding, at) => {
-      const want = wanted[at];
-      if (!want) return;
-      encoding.active = want.active;
-      encoding.maxBitrate = want.maxBitrate;
-    });
+    if (!changed) return;
     try {
       await sender.setParameters(parameters);
     } catch {
-      // Negotiation is going on: the next change of people tries again.
+      // Negotiation is going on: it applies the layers when it is done.
     }
   }
 

@@ -7,6 +7,7 @@ import { RequestError } from "@/protocol/errors";
 import { Emitter } from "./emitter";
 import { openCamera, openMicrophone, openScreen, type MediaOptions } from "./media";
 import { PeerManager, type PeerOptions, type RemoteTrack } from "./peer";
+import { Views } from "./views";
 import { SignalingClient, type LineState, type SignalingOptions } from "./signaling";
 
 export interface LocalMedia {
@@ -49,6 +50,8 @@ const RENEWALS_WITHIN_MS = 60_000;
 
 export class RoomClient extends Emitter<RoomClientEvents> {
   readonly signaling: SignalingClient;
+  /** How large the page shows whom. */
+  readonly views = new Views((tracks) => this.request({ method: "view", tracks }));
   private peerManager: PeerManager | null = null;
   private local: LocalMedia = { microphone: null, camera: null, screen: null, screenAudio: null };
   private micOn = false;
@@ -147,6 +150,7 @@ export class RoomClient extends Emitter<RoomClientEvents> {
 
   dispose(): void {
     this.signaling.close();
+    this.views.close();
     this.peerManager?.close();
     this.peerManager = null;
     for (const source of Object.keys(SLOT) as Source[]) this.release(source);
@@ -174,7 +178,10 @@ export class RoomClient extends Emitter<RoomClientEvents> {
       offer: (offer) => this.sendOffer(offer),
     });
     this.peerManager = peer;
-    peer.on("tracks", (tracks) => this.emit("tracks", tracks));
+    peer.on("tracks", (tracks) => {
+      this.views.setAssigned([...tracks.values()]);
+      this.emit("tracks", tracks);
+    });
     peer.on("connected", (connected) => this.emit("mediaConnected", connected));
     peer.on("refused", (error) => this.emit("mediaRefused", error));
     // The offer of a restart is answered at once, or the line is as dead as the media.
@@ -217,6 +224,8 @@ export class RoomClient extends Emitter<RoomClientEvents> {
   private async sendOffer(offer: Offer) {
     const reply = await this.signaling.request({ method: "offer", ...offer });
     if (reply.kind !== "answer") throw new RequestError("internal", `answer expected, ${reply.kind} received`);
+    // The first offer makes the connection at the server, which has no view yet.
+    this.views.repeat();
     return reply;
   }
 
@@ -227,6 +236,9 @@ export class RoomClient extends Emitter<RoomClientEvents> {
         break;
       case "assignments":
         this.peerManager?.setAssignments(event.assignments);
+        break;
+      case "publish_layers":
+        void this.peerManager?.setUseful(event.source, event.active);
         break;
       case "muted":
         this.obey(event.source);

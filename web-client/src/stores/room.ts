@@ -120,11 +120,14 @@ export const useRoom = defineStore("room", () => {
     micOn.value = microphone !== null;
     window.addEventListener("online", hurry);
     document.addEventListener("visibilitychange", hurry);
+    made.views.setPageVisible(document.visibilityState === "visible");
     made.start(microphone, camera);
   }
 
   function hurry() {
-    if (document.visibilityState === "visible") client.value?.signaling.hurry();
+    const visible = document.visibilityState === "visible";
+    client.value?.views.setPageVisible(visible);
+    if (visible) client.value?.signaling.hurry();
   }
 
   function welcomed(welcome: Welcome) {
