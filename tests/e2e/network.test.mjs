@@ -57,8 +57,9 @@ describe('network', { timeout: 180_000 }, () => {
     for (const key of ['browser', 'secure', 'server', 'websocket', 'udp', 'clock', 'camera', 'microphone']) {
       assert.equal(found[key][0], 'good', `${key}: ${found[key]}`);
     }
-    // The spare ways are there or not in use, but they do not fail.
-    for (const key of ['tcp', 'turn']) assert.ok(['good', 'off'].includes(found[key][0]), `${key}: ${found[key]}`);
+    assert.equal(found.tcp[0], 'good', String(found.tcp));
+    // The relay by TLS needs a certificate that the browser trusts, which this one does not.
+    assert.ok(['good', 'warn'].includes(found.turn[0]), `turn: ${found.turn}`);
     assert.match(found.bandwidth[1], /Mbit\/s/);
     assert.ok(['good', 'care'].includes(await summary(page)));
     await shot(page, 'network-good-desktop');

@@ -38,6 +38,13 @@ async fn a_probe_is_answered_without_sign_in_with_the_candidates_of_its_way_alon
     let nobody = app.client();
     let info = nobody.get("/api/network").await.json();
     assert_eq!(info["server_time_us"], NOW_US);
+    let relay = &info["ice_servers"][0];
+    assert!(relay["urls"][1].as_str().unwrap().starts_with("turns:127.0.0.1:"), "{info}");
+    assert_eq!(relay["expires_us"], NOW_US + 120_000_000, "for a test, not for a meeting");
+    assert_eq!(
+        nobody.get("/api/network").await.json()["ice_servers"][0]["username"],
+        relay["username"]
+    );
     for (way, transport) in [("udp", " udp "), ("tcp", " tcp ")] {
         let answer = nobody.post("/api/network/probe", probe(way)).await;
         assert_eq!(answer.status, 200, "{}", answer.text());

@@ -127,8 +127,9 @@ describe("a probe", () => {
 
   it("allows itself only relays when it tests the relay", async () => {
     Fake.made = [];
-    const servers = [{ urls: "turns:meet.example:8443" }];
+    const servers = [{ urls: ["turn:meet.example:8443?transport=udp", "turns:meet.example:8443?transport=tcp"], username: "u", credential: "c" }];
+    const byTls = [{ urls: ["turns:meet.example:8443?transport=tcp"], username: "u", credential: "c" }];
     expect(await probe("turn", environment("connected", 1, servers))).toBe("works");
-    expect(Fake.made[0]?.configuration).toMatchObject({ iceTransportPolicy: "relay", iceServers: servers });
+    expect(Fake.made[0]?.configuration).toMatchObject({ iceTransportPolicy: "relay", iceServers: byTls });
   });
 });

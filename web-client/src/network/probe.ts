@@ -21,9 +21,10 @@ const LIMIT_MS = 10_000;
 
 export async function probe(way: Way, environment: ProbeEnvironment): Promise<PathOutcome> {
   const relayed = way === "turn";
-  if (relayed && environment.iceServers.length === 0) return "off";
+  const relays = relayed ? overTls(environment.iceServers) : [];
+  if (relayed && relays.length === 0) return "off";
   const pc = environment.create({
-    iceServers: relayed ? environment.iceServers : [],
+    iceServers: relays,
     iceTransportPolicy: relayed ? "relay" : "all",
     bundlePolicy: "max-bundle",
   });
@@ -47,6 +48,13 @@ export async function probe(way: Way, environment: ProbeEnvironment): Promise<Pa
   } finally {
     pc.close();
   }
+}
+
+/** The relay by TLS is the last resort, so that is what is tested. */
+function overTls(servers: readonly RTCIceServer[]): RTCIceServer[] {
+  return servers
+    .map((one) => ({ ...one, urls: (Array.isArray(one.urls) ? one.urls : [one.urls]).filter((url) => url.startsWith("turns:")) }))
+    .filter((one) => one.urls.length > 0);
 }
 
 function connected(pc: RTCPeerConnection): Promise<boolean> {
