@@ -54,9 +54,9 @@ impl Meeting {
     fn run(&mut self, duration: Duration) {
         let until = self.world.now + duration;
         while self.world.now < until {
-            for layer in 0..3 {
+            for (layer, size) in SIZES.into_iter().enumerate() {
                 if self.active[layer] && self.carried[layer] {
-                    self.world.send_frame(self.camera, layer, 2, SIZES[layer]);
+                    self.world.send_frame(self.camera, layer, 2, size);
                 }
             }
             for _ in 0..40 {

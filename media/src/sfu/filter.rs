@@ -87,9 +87,7 @@ impl Filter {
     /// One temporal layer at a time: the next is built on the one below.
     fn step(&mut self, frame: &Frame<'_>, wanted: u8) {
         let Descriptor { temporal, sync, .. } = *frame.descriptor;
-        if frame.key {
-            self.temporal = wanted;
-        } else if wanted < self.temporal {
+        if frame.key || wanted < self.temporal {
             self.temporal = wanted;
         } else if sync && temporal == self.temporal + 1 && temporal <= wanted {
             self.temporal = temporal;
