@@ -1,16 +1,21 @@
-//! Our TURN server as strangers see it: nobody reaches anything but media by it.
+//! Our TURN server as strangers see it: coturn's own client relays through it, and nobody reaches
+//! anything but media by it.
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::time::Duration;
 
 use media::turn::{Class, IntegrityKind, LongTermKey, Message, Writer, attr};
 use serde_json::{Value, json};
 use tokio::net::UdpSocket;
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::http_support::TestApp;
 
 const ECHO: &str = "192.0.2.200:3480";
+const ECHO_6: &str = "[2001:db8::200]:3480";
+const MESSAGES: u32 = 20;
 
 /// A server that echoes for `echo`, and the relay that a member of its open session is told of.
 struct Rig {
@@ -39,6 +44,47 @@ impl Rig {
         assert!(!username.contains(&app.account("member1").person_id.to_string()));
         Self { udp: udp.parse().unwrap(), username, credential, app }
     }
+
+    /// Runs coturn's client; all its messages must come back.
+    async fn coturn(&self, port: u16, echo: &str, flags: &[&str]) {
+        let echo: SocketAddr = echo.parse().unwrap();
+        let output = Command::new("turnutils_uclient")
+            .args(["-u", &self.username, "-w", &self.credential])
+            .args(["-e", &echo.ip().to_string(), "-r", &echo.port().to_string()])
+            .args(["-n", &MESSAGES.to_string(), "-m", "2", "-l", "171", "-c", "-v"])
+            .args(flags)
+            .args(["-p", &port.to_string(), "127.0.0.1"])
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(Duration::from_secs(60), output).await.expect("in time").unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let all = format!("tot_send_msgs={0}, tot_recv_msgs={0}", 2 * MESSAGES);
+        assert!(output.status.success() && told.contains(&all), "{flags:?}: {told}");
+        assert!(told.contains("Total lost packets 0 (0.0"), "{flags:?}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn coturns_client_relays_over_udp_tcp_and_tls_by_channels_and_indications() {
+    let rig = Rig::start(ECHO).await;
+    let tcp = rig.app.address().port();
+    let (udp, tls): (&[&str], &[&str]) = (&[], &["-t", "-S"]);
+    for (port, way) in [(rig.udp.port(), udp), (tcp, &["-t"]), (tcp, tls)] {
+        rig.coturn(port, ECHO, way).await;
+        rig.coturn(port, ECHO, &[way, &["-s"]].concat()).await;
+    }
+    // An IPv4 relay asked for by name, and DONT-FRAGMENT.
+    rig.coturn(rig.udp.port(), ECHO, &["-X", "-g"]).await;
+    rig.app.stop().await;
+}
+
+#[tokio::test]
+async fn coturns_client_relays_to_an_ipv6_peer() {
+    let rig = Rig::start(ECHO_6).await;
+    rig.coturn(rig.udp.port(), ECHO_6, &["-x"]).await;
+    rig.coturn(rig.app.address().port(), ECHO_6, &["-x", "-t", "-S"]).await;
+    rig.app.stop().await;
 }
 
 /// A client of our own, to ask for what coturn's would not.

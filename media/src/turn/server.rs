@@ -63,10 +63,14 @@ pub struct Server {
 impl Server {
     pub fn new(config: Config) -> Self {
         let shards = config.shards.iter().map(|&(address, shard)| (address, Target::Shard(shard)));
-        let echo = config.echo.map(|address| (address, Target::Echo));
+        let echo = config.echo.into_iter().flat_map(|address| {
+            // The next port, too: coturn's client binds a channel to where RTCP would be.
+            let rtcp = SocketAddr::new(address.ip(), address.port().saturating_add(1));
+            [(address, Target::Echo), (rtcp, Target::Echo)]
+        });
         let mut peers = Vec::new();
         let mut by_address = HashMap::new();
-        let all = echo.into_iter().chain(shards).filter(|(address, _)| names_a_host(*address));
+        let all = echo.chain(shards).filter(|(address, _)| names_a_host(*address));
         for (address, target) in all.take(MAX_PEERS) {
             by_address.entry(address).or_insert_with(|| {
                 peers.push(Peer { address, target });
