@@ -67,7 +67,6 @@ pub(crate) struct Published {
     pub peer: PeerId,
     pub owner: OwnerId,
     pub may_capture: bool,
-    pub priority: bool,
     pub track: TrackId,
     pub source: Source,
     pub enabled: bool,

@@ -13,8 +13,8 @@ use std::time::Instant;
 use slotmap::SlotMap;
 
 use crate::api::{
-    Event, GoneReason, LARGE_ROOM, OfferAnswer, OfferError, OfferRequest, PeerId, Programme,
-    RoomId, Source, TrackView, VOICES,
+    Event, GoneReason, LARGE_ROOM, OfferAnswer, OfferError, OfferRequest, OwnerId, PeerId,
+    Programme, RoomId, Source, TrackView, VOICES,
 };
 pub use crate::counters::{Counters, DropReason, Stage, Total};
 use crate::sfu::peer::{Peer, PeerKey};
@@ -256,12 +256,12 @@ impl Shard {
         }
     }
 
-    /// Who goes before others when a large room chooses its voices: the chair. Who shares a screen
+    /// Who presides: goes before others when a large room chooses its voices. Who shares a screen
     /// does by itself.
-    pub fn set_priority(&mut self, now: Instant, room: RoomId, peer: PeerId, on: bool) {
-        if let Some(key) = self.peer_in(room, peer) {
-            self.now = Some(now);
-            self.prefer(now, key, on);
+    pub fn set_chair(&mut self, now: Instant, room: RoomId, chair: Option<OwnerId>) {
+        self.now = Some(now);
+        if let Some(key) = self.room_ids.get(&room).copied() {
+            self.seat(now, key, chair);
             self.tell_changed_maps();
         }
     }

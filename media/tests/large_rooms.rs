@@ -297,3 +297,33 @@ fn a_change_of_speaker_is_told_once_to_each() {
     println!("one change of speaker among {PEOPLE}: {told} slot maps");
     assert!((PEOPLE - 2..=PEOPLE).contains(&told), "{told}");
 }
+
+#[test]
+fn the_chair_and_who_shares_get_through_a_crowd() {
+    const PEOPLE: usize = 30;
+    let mut wire = Wire::new(Limits::default());
+    for member in 0..PEOPLE {
+        let sources = [Source::Microphone, Source::Screen];
+        wire.join(&sources[..if member == 21 { 2 } else { 1 }], 0, 0);
+    }
+    let listener = wire.join(&[], VOICES, 1);
+    wire.connect();
+    wire.members[listener].listens = true;
+    let chair = wire.members[20].id;
+    wire.shard.set_chair(wire.now, ROOM, Some(media::api::OwnerId(chair.0)));
+    talk(&mut wire, PEOPLE, 30, |_, _| Some(QUIET));
+    wire.share(21);
+    wire.step(FRAME);
+    // Fifteen talk at the same time, louder than the two who begin then.
+    let crowd = |member: usize| if member < 15 { 12 } else { QUIET };
+    talk(&mut wire, PEOPLE, 150, |_, member| Some(crowd(member)));
+    let before = wire.members[listener].heard.len();
+    let speak = |member: usize| if member == 20 || member == 21 { 35 } else { crowd(member) };
+    talk(&mut wire, PEOPLE, 100, |_, member| Some(speak(member)));
+    for who in [20, 21] {
+        let of = wire.members[listener].heard[before..].iter().map(|packet| packet.tag());
+        let numbers: Vec<u32> = of.filter(|(from, _)| *from == who).map(|(_, n)| n).collect();
+        assert!(numbers.len() >= 100, "{who}: {}", numbers.len());
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    }
+}

@@ -488,6 +488,9 @@ impl Actor {
             MediaCommand::SetProgramme(programme) => {
                 self.ports.media.set_programme(self.session, programme).await;
             }
+            MediaCommand::SetChair { chair } => {
+                self.ports.media.set_chair(self.session, chair).await;
+            }
             MediaCommand::SetView { endpoint, tracks } => {
                 self.ports.media.set_view(self.session, endpoint, tracks).await;
             }

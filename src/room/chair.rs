@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use signaling::view::Role;
 use signaling::{Event, LeaveReason, WireError};
 
-use super::effect::{Effect, Now};
+use super::effect::{Effect, MediaCommand, Now};
 use super::refusal;
 use super::state::RoomState;
 use crate::domain::{EndpointId, PersonId};
@@ -184,6 +184,9 @@ impl RoomState {
         }
         let told = (self.seat.presiding(), self.candidates(now));
         if told != self.seat.told {
+            if told.0 != self.seat.told.0 {
+                self.out.push(Effect::Media(MediaCommand::SetChair { chair: told.0 }));
+            }
             self.seat.told = told;
             for endpoint in self.here.present() {
                 self.tell_chair(endpoint, now);

@@ -227,6 +227,7 @@ pub struct Programme {
 pub enum MediaCommand {
     RemovePeer { endpoint: EndpointId },
     SetEnabled { endpoint: EndpointId, source: Source, on: bool },
+    SetChair { chair: Option<PersonId> },
     SetView { endpoint: EndpointId, tracks: Vec<(PersonId, ShownTrack)> },
     SetProgramme(Programme),
 }

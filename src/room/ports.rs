@@ -49,6 +49,8 @@ pub trait MediaPort: Send + Sync + 'static {
         source: Source,
         on: bool,
     ) -> BoxFuture<'_, ()>;
+    /// Who presides: heard before others in a large room.
+    fn set_chair(&self, session: SessionId, chair: Option<PersonId>) -> BoxFuture<'_, ()>;
     /// What an endpoint shows, all of it.
     fn set_view(
         &self,

@@ -48,6 +48,10 @@ impl RoomState {
             may_capture: consent,
             stream,
         });
+        if self.seat.presiding() == Some(person) {
+            // Again with each offer: the shard may have begun anew.
+            self.out.push(Effect::Media(MediaCommand::SetChair { chair: Some(person) }));
+        }
         Ok(())
     }
 

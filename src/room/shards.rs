@@ -132,6 +132,16 @@ impl MediaPort for Shards {
         .boxed()
     }
 
+    fn set_chair(&self, session: SessionId, chair: Option<PersonId>) -> BoxFuture<'_, ()> {
+        async move {
+            let chair = chair.map(|person| OwnerId(person.as_uuid().as_u128()));
+            if let Err(error) = self.media.set_chair(room(session), chair) {
+                tracing::debug!(%session, %error, "chair not set");
+            }
+        }
+        .boxed()
+    }
+
     fn set_view(
         &self,
         session: SessionId,

@@ -210,6 +210,10 @@ impl MediaPort for Media {
         self.call(format!("enabled {on}"))
     }
 
+    fn set_chair(&self, _: SessionId, _: Option<PersonId>) -> BoxFuture<'_, ()> {
+        async {}.boxed()
+    }
+
     fn set_view(
         &self,
         _: SessionId,

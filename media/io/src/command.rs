@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use media::api::{
-    Event, OfferAnswer, OfferError, OfferRequest, PeerId, Programme, RoomId, Source, TrackView,
+    Event, OfferAnswer, OfferError, OfferRequest, OwnerId, PeerId, Programme, RoomId, Source,
+    TrackView,
 };
 use media::stats::RoomStats;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -54,6 +55,10 @@ pub(crate) enum Command {
     SetProgramme {
         room: RoomId,
         programme: Programme,
+    },
+    SetChair {
+        room: RoomId,
+        chair: Option<OwnerId>,
     },
     SetMayCapture {
         room: RoomId,

@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use media::api::{
-    Event, OfferAnswer, OfferError, OfferRequest, PeerId, Programme, RoomId, Source, TrackView,
+    Event, OfferAnswer, OfferError, OfferRequest, OwnerId, PeerId, Programme, RoomId, Source,
+    TrackView,
 };
 use media::shard::ShardConfig;
 use media::stats::RoomStats;
@@ -269,6 +270,14 @@ impl Media {
     pub fn set_programme(&self, room: RoomId, programme: Programme) -> Result<(), MediaError> {
         for shard in self.parts(room) {
             self.tell_shard(shard, Command::SetProgramme { room, programme })?;
+        }
+        Ok(())
+    }
+
+    /// Who presides: heard before others in a large room.
+    pub fn set_chair(&self, room: RoomId, chair: Option<OwnerId>) -> Result<(), MediaError> {
+        for shard in self.parts(room) {
+            self.tell_shard(shard, Command::SetChair { room, chair })?;
         }
         Ok(())
     }

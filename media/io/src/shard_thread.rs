@@ -287,6 +287,7 @@ impl ShardThread {
             Command::SetProgramme { room, programme } => {
                 self.core.set_programme(now, room, programme);
             }
+            Command::SetChair { room, chair } => self.core.set_chair(now, room, chair),
             Command::SetMayCapture { room, peer, on } => {
                 if self.rooms.contains_key(&room) {
                     self.core.set_may_capture(peer, on);

@@ -74,7 +74,7 @@ impl Shard {
         request: &OfferRequest,
         offer: &Offer,
     ) -> Result<PeerKey, OfferError> {
-        let (mut disabled, mut priority) = (0, false);
+        let mut disabled = 0;
         let known = self.peer_ids.get(&request.peer).copied();
         let known = known.filter(|key| self.peers.get(*key).is_some_and(|p| p.room == room));
         // A publisher who moves here from another shard begins anew.
@@ -88,8 +88,7 @@ impl Shard {
             }
             // Another identity or an ended connection: a reloaded page is the same peer with a
             // new connection, and as muted as before.
-            (disabled, priority) =
-                self.peers.get(key).map_or((0, false), |peer| (peer.disabled, peer.priority));
+            disabled = self.peers.get(key).map_or(0, |peer| peer.disabled);
             self.drop_peer(now, key, None);
         }
         let crowded = self
@@ -102,7 +101,6 @@ impl Shard {
         let key = self.new_peer(now, room, request);
         if let Some(peer) = self.peers.get_mut(key) {
             peer.disabled = disabled;
-            peer.priority = priority;
         }
         if let Err(error) = self.set_remote(now, key, offer) {
             self.drop_peer(now, key, None);
@@ -136,7 +134,6 @@ impl Shard {
             cname: format!("{:016x}", number(8)),
             may_capture: request.may_capture,
             watch: request.watch,
-            priority: false,
             disabled: 0,
             sections: Vec::new(),
             bindings: Vec::new(),

@@ -64,8 +64,6 @@ pub struct Peer {
     pub cname: String,
     pub may_capture: bool,
     pub watch: Watch,
-    /// Heard before others in a large room.
-    pub priority: bool,
     /// Bits by [`Source`]: switched off by the server.
     pub disabled: u8,
     pub sections: Vec<Section>,

@@ -255,7 +255,6 @@ impl Shard {
         if peer.may_capture != published.may_capture {
             self.switch_may_capture(key, published.may_capture);
         }
-        self.prefer(now, key, published.priority);
         let Some(peer) = self.peers.get_mut(key) else { return };
         let negotiated = published.negotiated;
         let old = self.relay.tracks.get(&published.track).map(|(track, _)| *track);
@@ -340,7 +339,6 @@ impl Shard {
                 peer: peer.id,
                 owner: peer.owner,
                 may_capture: peer.may_capture,
-                priority: peer.priority,
                 track: track.id,
                 source: track.source,
                 enabled: track.enabled,

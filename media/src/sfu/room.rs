@@ -6,7 +6,7 @@ use super::loudest::Selection;
 use super::peer::PeerKey;
 use super::speaker::Speaker;
 use super::track::TrackKey;
-use crate::api::{PeerId, Programme, RoomId};
+use crate::api::{OwnerId, PeerId, Programme, RoomId};
 
 new_key_type! { pub struct RoomKey; }
 
@@ -20,6 +20,8 @@ pub struct Room {
     pub speaker: Speaker<PeerId>,
     pub programme: Programme,
     pub speaker_track: Option<TrackKey>,
+    /// Who presides: heard before others.
+    pub chair: Option<OwnerId>,
     /// More microphones than everybody is sent: only the chosen are forwarded.
     pub large: bool,
     pub selection: Selection<TrackKey>,
@@ -36,6 +38,7 @@ impl Room {
             speaker: Speaker::default(),
             programme: Programme::default(),
             speaker_track: None,
+            chair: None,
             large: false,
             selection: Selection::new(voices),
         }

@@ -15,7 +15,7 @@ use super::room::RoomKey;
 use super::track::TrackKey;
 use super::voice::{Voice, assumed_level};
 use super::work::{Scan, Work};
-use crate::api::{Event, Source, Watch};
+use crate::api::{Event, OwnerId, Source, Watch};
 use crate::rtp::packet::Header;
 use crate::rtp::{red, vp8};
 use crate::shard::{Datagram, Egress, Shard};
@@ -213,7 +213,7 @@ impl Shard {
     /// who chairs and shares. Called before slots are assigned.
     pub(crate) fn choose_voices(&mut self, now: Instant, room_key: RoomKey) {
         let Some(room) = self.rooms.get(room_key) else { return };
-        let large = self.config.limits.large_room;
+        let (large, chair) = (self.config.limits.large_room, room.chair);
         let microphones: Vec<TrackKey> = room
             .tracks
             .iter()
@@ -233,8 +233,7 @@ impl Shard {
             .collect();
         for key in &microphones {
             let Some(track) = self.tracks.get_mut(*key) else { continue };
-            let first = self.peers.get(track.peer).is_some_and(|peer| peer.priority);
-            track.voice.priority = first || sharing.contains(&track.peer);
+            track.voice.priority = chair == Some(track.owner) || sharing.contains(&track.peer);
         }
         let Some(room) = self.rooms.get_mut(room_key) else { return };
         let most = large.saturating_sub(if room.large { SHRINK } else { 0 });
@@ -293,13 +292,12 @@ impl Shard {
         }
     }
 
-    /// Who goes before others when voices are chosen: the chair.
-    pub(crate) fn prefer(&mut self, now: Instant, key: PeerKey, on: bool) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.priority = on;
-        let room = peer.room;
-        self.choose_voices(now, room);
-        self.announce_peer(key);
+    /// Who goes before others when voices are chosen.
+    pub(crate) fn seat(&mut self, now: Instant, key: RoomKey, chair: Option<OwnerId>) {
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        if std::mem::replace(&mut room.chair, chair) != chair {
+            self.choose_voices(now, key);
+        }
     }
 
     /// A microphone ended or was switched off.

@@ -1,7 +1,7 @@
 //! A meeting on virtual time: str0m bots, seeded links and one real shard.
 #![allow(dead_code)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,8 @@ use str0m::change::SdpAnswer;
 use str0m::format::Codec as Format;
 use str0m::media::{Direction, MediaKind, Mid, Pt, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpWrite};
+use str0m::rtp::rtcp::{Nack, Rtcp};
+use str0m::rtp::{ExtensionValues, RawPacket, RtpWrite};
 use str0m::{Candidate, Event as BotEvent, Input, Output, Rtc};
 use str0m_netem::{Input as LinkInput, Netem, NetemConfig, Output as LinkOutput};
 
@@ -112,6 +113,8 @@ pub struct Bot {
     pub owner: OwnerId,
     pub watch: Watch,
     pub tag: u8,
+    /// Sealed packets kept to be sent again, of a bot with audio NACK.
+    again: Option<VecDeque<(u32, u16, Vec<u8>)>>,
     pub connected: bool,
     pub received: Vec<Received>,
     pub key_requests: Vec<(Duration, Option<String>)>,
@@ -145,6 +148,11 @@ pub struct World {
     pub egress: Egress,
     pub runs: u64,
     pub datagrams: u64,
+    /// What was sent under each SRTP index; to be watched, give it a map.
+    pub sealed: Option<HashMap<(SocketAddr, u32, u16), Vec<u8>>>,
+    /// Packets that were sent again as they were, and those that were not as they were.
+    pub repeated: u64,
+    pub reused: u64,
 }
 
 /// `Instant` has no other origin.
@@ -178,6 +186,9 @@ impl World {
             egress: Egress::default(),
             runs: 0,
             datagrams: 0,
+            sealed: None,
+            repeated: 0,
+            reused: 0,
         }
     }
 
@@ -187,12 +198,23 @@ impl World {
 
     /// Adds a bot; it says nothing before [`World::offer`].
     pub fn bot(&mut self, tag: u8, red: bool) -> usize {
-        let mut rtc = Rtc::builder()
+        self.bot_with(tag, red, false)
+    }
+
+    /// `nack`: it asks for lost audio, and sends audio that is asked for again as it was (there is
+    /// no RTX for audio).
+    pub fn bot_with(&mut self, tag: u8, red: bool, nack: bool) -> usize {
+        let mut config = Rtc::builder()
             .set_rtp_mode(true)
             .clear_codecs()
             .enable_opus(true, red)
             .enable_vp8(true)
-            .build(self.now);
+            .enable_raw_packets(nack);
+        let codecs = config.codec_config().iter_mut();
+        for opus in codecs.filter(|params| params.spec().codec == Format::Opus) {
+            opus.set_fb_nack(nack);
+        }
+        let mut rtc = config.build(self.now);
         let addr = SocketAddr::from(([10, 0, 1, tag], 5000 + self.bots.len() as u16));
         rtc.add_local_candidate(Candidate::host(addr, "udp").unwrap());
         self.bots.push(Bot {
@@ -202,6 +224,7 @@ impl World {
             owner: OwnerId(u128::from(tag)),
             watch: Watch::Everyone,
             tag,
+            again: nack.then(VecDeque::new),
             connected: false,
             received: Vec::new(),
             key_requests: Vec::new(),
@@ -419,6 +442,13 @@ impl World {
         sender.picture = (sender.picture + 1) & 0x7fff;
     }
 
+    /// The viewer's picture of this stream is broken.
+    pub fn ask_key_frame(&mut self, bot: usize, ssrc: u32) {
+        if let Some(stream) = self.bots[bot].rtc.direct_api().stream_rx(&ssrc.into()) {
+            stream.request_keyframe(str0m::media::KeyframeRequestKind::Pli);
+        }
+    }
+
     pub fn drain_events(&mut self) {
         while let Some(event) = self.shard.poll_event() {
             self.events.push(event);
@@ -461,6 +491,16 @@ impl World {
             for datagram in bytes.chunks(usize::from(run.segment)) {
                 self.datagrams += 1;
                 count(&mut bot.sent_down, datagram);
+                if let Some(sealed) = self.sealed.as_mut()
+                    && classify(datagram) == Packet::Rtp
+                {
+                    let header = Header::parse_clear(datagram).unwrap();
+                    let key = (bot.addr, header.ssrc, header.sequence);
+                    if let Some(before) = sealed.insert(key, datagram.to_vec()) {
+                        self.repeated += u64::from(before == datagram);
+                        self.reused += u64::from(before != datagram);
+                    }
+                }
                 bot.down.handle_input(LinkInput::Packet(now, datagram.to_vec()));
             }
         }
@@ -512,9 +552,39 @@ impl Bot {
                 Err(_) | Ok(Output::Timeout(_)) => return,
                 Ok(Output::Transmit(out)) => {
                     count(&mut self.sent_up, &out.contents);
+                    self.keep(&out.contents);
                     self.up.handle_input(LinkInput::Packet(now, out.contents.to_vec()));
                 }
+                Ok(Output::Event(BotEvent::RawPacket(raw))) => {
+                    if let RawPacket::RtcpRx(Rtcp::Nack(nack)) = *raw {
+                        self.send_again(now, &nack);
+                    }
+                }
                 Ok(Output::Event(event)) => self.on_event(now - start, event),
+            }
+        }
+    }
+
+    fn keep(&mut self, datagram: &[u8]) {
+        let Some(again) = self.again.as_mut() else { return };
+        if classify(datagram) == Packet::Rtp && datagram.len() < 400 {
+            let header = Header::parse_clear(datagram).unwrap();
+            again.push_back((header.ssrc, header.sequence, datagram.to_vec()));
+            again.drain(..again.len().saturating_sub(256));
+        }
+    }
+
+    fn send_again(&mut self, now: Instant, nack: &Nack) {
+        let Some(again) = self.again.as_ref() else { return };
+        for entry in nack.reports.iter() {
+            let numbers = (0..17u16).filter(|at| *at == 0 || entry.blp >> (at - 1) & 1 != 0);
+            for number in numbers.map(|at| entry.pid.wrapping_add(at)) {
+                let of =
+                    |(ssrc, seq, _): &&(u32, u16, Vec<u8>)| (*ssrc, *seq) == (*nack.ssrc, number);
+                if let Some((_, _, datagram)) = again.iter().find(of) {
+                    count(&mut self.sent_up, datagram);
+                    self.up.handle_input(LinkInput::Packet(now, datagram.clone()));
+                }
             }
         }
     }
@@ -527,6 +597,12 @@ impl Bot {
             }
             BotEvent::RtpPacket(packet) => {
                 let ssrc = packet.header.ssrc;
+                if let Some(stream) =
+                    self.rtc.direct_api().stream_rx(&ssrc).filter(|_| self.again.is_some())
+                {
+                    // Without RTX it would not ask.
+                    stream.suppress_nack(false);
+                }
                 let mid = self.rtc.direct_api().stream_rx(&ssrc).map(|s| s.mid().to_string());
                 let descriptor = Descriptor::parse(&packet.payload);
                 self.received.push(Received {

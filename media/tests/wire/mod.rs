@@ -410,6 +410,13 @@ impl Wire {
         self.members[member].number[0] += 1;
     }
 
+    /// A key frame of one packet of a member's second source, a screen.
+    pub fn share(&mut self, member: usize) {
+        let mut payload = vec![0x10, 0];
+        payload.resize(500, 0xcc);
+        self.send(member, 1, &payload, None, 3_000);
+    }
+
     /// A frame of `packets` packets of a member's first source, a camera.
     pub fn show(&mut self, member: usize, packets: usize, key: bool) {
         for at in 0..packets {

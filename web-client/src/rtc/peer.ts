@@ -21,8 +21,8 @@ import {
 } from "./codecs";
 import { Emitter } from "./emitter";
 import { CoalescingQueue } from "./queue";
-import { slimOffer } from "./sdp";
 import { LOOK_EVERY_MS, StallWatch } from "./stall";
+import { slimOffer, withAudioNack } from "./sdp";
 
 export interface RemoteTrack {
   participant: string;
@@ -228,7 +228,7 @@ export class PeerManager extends Emitter<PeerEvents> {
       const description = await this.pc.createOffer({ iceRestart: restart });
       await this.pc.setLocalDescription(description);
       const sdp = this.pc.localDescription?.sdp ?? description.sdp ?? "";
-      const answer = await this.options.offer({ sdp: slimOffer(sdp), publications: this.publications() });
+      const answer = await this.options.offer({ sdp: withAudioNack(slimOffer(sdp)), publications: this.publications() });
       if (this.closed) return;
       this.assignments = answer.assignments;
       await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });

@@ -12,6 +12,23 @@ const KEPT_EXTENSIONS = [
   "urn:3gpp:video-orientation",
 ];
 
+/**
+ * Asks for lost voices too. libwebrtc never offers NACK for audio, but asks and answers where the
+ * other side has it; RED tells it from other browsers.
+ */
+export function withAudioNack(sdp: string): string {
+  return sdp
+    .split(/(?=^m=)/m)
+    .map((section) => {
+      const opus = /^a=rtpmap:(\d+) opus\/48000\/2\r?$/m.exec(section);
+      const type = opus?.[1];
+      if (!opus || !type || !section.startsWith("m=audio") || !/^a=rtpmap:\d+ red\/48000/m.test(section)) return section;
+      if (new RegExp(`^a=rtcp-fb:${type} nack\r?$`, "m").test(section)) return section;
+      return section.replace(`a=rtpmap:${type} opus/48000/2\r\n`, (line) => `${line}a=rtcp-fb:${type} nack\r\n`);
+    })
+    .join("");
+}
+
 /** An ICE-lite server finds the client by its checks: host candidates only tell it private addresses. */
 export function slimOffer(sdp: string): string {
   return sdp

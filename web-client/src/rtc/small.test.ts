@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { readFlags } from "./flags";
 import { problemOf } from "./media";
 import { levelOf } from "./meter";
-import { slimOffer } from "./sdp";
+import { slimOffer, withAudioNack } from "./sdp";
 
 const named = (name: string, message = "") => new DOMException(message, name);
 
@@ -40,6 +40,17 @@ describe("the offer that is sent", () => {
     const kept = ["v=0", "m=audio 9 X 111", "a=mid:0", "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid", "a=ssrc:1 cname:x", ""];
     const dropped = ["a=candidate:1 1 udp 1 10.0.0.1 9 typ host", "a=extmap:9 http://www.webrtc.org/experiments/rtp-hdrext/color-space"];
     expect(slimOffer([...kept.slice(0, 2), ...dropped, ...kept.slice(2)].join("\r\n"))).toBe(kept.join("\r\n"));
+  });
+
+  it("asks for lost voices where the browser has RED, once", () => {
+    const audio = ["m=audio 9 X 63 111", "a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111", "a=rtpmap:111 opus/48000/2", "a=fmtp:111 minptime=10"];
+    const video = ["m=video 9 X 96", "a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", ""];
+    const offer = ["v=0", ...audio, ...video].join("\r\n");
+    const asking = ["v=0", ...audio.slice(0, 4), "a=rtcp-fb:111 nack", ...audio.slice(4), ...video].join("\r\n");
+    expect(withAudioNack(offer)).toBe(asking);
+    expect(withAudioNack(asking)).toBe(asking);
+    const firefox = offer.replace(/a=rtpmap:63.*\r\na=fmtp:63.*\r\n/, "");
+    expect(withAudioNack(firefox)).toBe(firefox);
   });
 });
 
