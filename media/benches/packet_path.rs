@@ -57,10 +57,11 @@ fn rewriter() -> (Rewriter<u8>, Instant, Descriptor) {
         aligned: None,
         clock_rate: 90_000,
         descriptor: &descriptor,
+        frame: None,
     };
     rewriter.switch(now, 0, &start);
     for input in 100_000..100_400 {
-        rewriter.pass(now, input);
+        rewriter.pass(now, input, descriptor.picture_id, true);
     }
     (rewriter, now, descriptor)
 }
@@ -69,10 +70,10 @@ fn rewriter() -> (Rewriter<u8>, Instant, Descriptor) {
 #[bench::next(rewriter())]
 fn rewrite(state: (Rewriter<u8>, Instant, Descriptor)) -> Option<u64> {
     let (mut rewriter, now, descriptor) = state;
-    let out = rewriter.pass(black_box(now), black_box(100_400));
-    rewriter.note(now, 12_009, descriptor.picture_id.map(|id| id.value), None);
+    let out = rewriter.pass(black_box(now), black_box(100_400), descriptor.picture_id, true);
+    rewriter.note(now, 12_009, descriptor.picture_id.map(|id| id.value), None, None);
     std::mem::forget(rewriter);
-    out
+    out.map(|place| place.sequence)
 }
 
 fn sealer(profile: Profile) -> (SrtpTx, Vec<u8>) {
