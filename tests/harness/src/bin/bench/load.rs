@@ -22,6 +22,9 @@ use crate::subscribers::{Delays, Joining, Seen, Subscribers, is_sample};
 use crate::traffic;
 
 const JOIN: Duration = Duration::from_secs(60);
+/// How long a join holds up the next one, and how long the last ones are waited for.
+const DOOR: Duration = Duration::from_millis(200);
+const LAST: Duration = Duration::from_secs(20);
 /// Joins under way at the same time.
 const AT_A_TIME: usize = 32;
 /// Between the last join and the measurement: key frames and first reports are over.
@@ -33,6 +36,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub struct Forwarding {
     pub subscribers: usize,
     pub seconds: f64,
+    /// Of the subscribers; the others failed to join.
+    pub with_media: usize,
     pub packets_published: u64,
     pub packets_received: u64,
     pub cpu_ns_per_packet: f64,
@@ -168,9 +173,15 @@ pub fn measure(scenario: &Scenario, length: Duration) -> io::Result<Forwarding> 
                 let joining = subscribe(&mut server, scenario, index)?;
                 welcome.send(joining).map_err(|_| io::Error::other("the readers failed"))?;
                 // Not more at a time than a room's door lets in.
-                watching(&seen, (index + 1).saturating_sub(AT_A_TIME), || reading.is_finished())?;
+                let before = (index + 1).saturating_sub(AT_A_TIME);
+                watching(&seen, before, DOOR, || reading.is_finished())?;
             }
-            watching(&seen, scenario.subscribers, || reading.is_finished())?;
+            watching(&seen, scenario.subscribers, LAST, || reading.is_finished())?;
+            let there = seen.watching.load(Relaxed);
+            if there * 10 < scenario.subscribers * 9 {
+                let all = scenario.subscribers;
+                return Err(io::Error::other(format!("{there} of {all} subscribers got media")));
+            }
             let joined = server.gauges()?;
             wait(SETTLE);
             let begun = Mark::take(&mut server, &sent, &seen)?;
@@ -195,6 +206,7 @@ pub fn measure(scenario: &Scenario, length: Duration) -> io::Result<Forwarding> 
         // Counted from the begin of the window to the last packet that was under way.
         let missing = delays.expected.saturating_sub(delays.received);
         forwarding.loss_percent = missing as f64 * 100.0 / delays.expected.max(1) as f64;
+        forwarding.with_media = seen.watching.load(Relaxed);
         fill(&mut forwarding, delays);
         Ok::<_, io::Error>(forwarding)
     });
@@ -215,13 +227,17 @@ fn subscribe(server: &mut Server, scenario: &Scenario, index: usize) -> io::Resu
     Ok(Joining { client, server, sampled: is_sample(index, scenario.subscribers) })
 }
 
-/// Waits until so many have media.
-fn watching(seen: &Seen, count: usize, failed: impl Fn() -> bool) -> io::Result<()> {
-    let deadline = Instant::now() + JOIN;
-    while seen.watching.load(Relaxed) < count {
-        if Instant::now() > deadline || failed() {
-            let watching = seen.watching.load(Relaxed);
-            return Err(io::Error::other(format!("{watching} of {count} subscribers got media")));
+/// Waits until so many have media, or for `limit`: who has failed to join is missed in the report.
+fn watching(
+    seen: &Seen,
+    count: usize,
+    limit: Duration,
+    failed: impl Fn() -> bool,
+) -> io::Result<()> {
+    let deadline = Instant::now() + limit;
+    while seen.watching.load(Relaxed) < count && Instant::now() < deadline {
+        if failed() {
+            return Err(io::Error::other("the readers failed"));
         }
         wait(Duration::from_millis(2));
     }

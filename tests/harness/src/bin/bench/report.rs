@@ -73,6 +73,7 @@ fn table(kind: &str, rows: &[&Row]) -> String {
     line("packets received a second", &|row| {
         format!("{:.0}", row.forwarding.packets_received as f64 / row.forwarding.seconds)
     });
+    line("subscribers with media", &|row| row.forwarding.with_media.to_string());
     line("loss (%)", &|row| format!("{:.3}", row.forwarding.loss_percent));
     line("added delay of a packet, p50 (µs)", &|row| {
         format!("{:.0}", row.forwarding.delay_us_p50)
