@@ -306,14 +306,15 @@ impl Association {
         {
             return Err(Refusal::BadRequest);
         }
-        // Nothing is reserved, and ports have no parity: both are names only.
-        if message.reservation_token || message.even_port.is_some() {
+        // No port is kept for later.
+        if message.reservation_token || message.even_port == Some(true) {
             return Err(Refusal::Capacity);
         }
         let family = family.unwrap_or(attr::IPV4);
         let relayed_ip = server.relayed_ip(family).ok_or(Refusal::FamilyNotSupported)?;
         let (_, id) = credentials::parts(username).ok_or(Refusal::Unauthenticated)?;
-        let ticket = server.quota.take(id, self.client.ip()).map_err(|full| match full {
+        let even = message.even_port.is_some();
+        let ticket = server.quota.take(id, self.client.ip(), even).map_err(|full| match full {
             Full::Quota => Refusal::Quota,
             Full::Capacity => Refusal::Capacity,
         })?;

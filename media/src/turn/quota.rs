@@ -96,7 +96,8 @@ impl Quota {
         }
     }
 
-    pub fn take(&self, user: &str, address: IpAddr) -> Result<Ticket, Full> {
+    /// `even`: with an even port.
+    pub fn take(&self, user: &str, address: IpAddr, even: bool) -> Result<Ticket, Full> {
         let address = network(address);
         let mut places = lock(&self.places);
         let of_user = places.users.get(user).copied().unwrap_or(0);
@@ -107,7 +108,8 @@ impl Quota {
         if places.used >= self.allocations {
             return Err(Full::Capacity);
         }
-        let port = places.ports.pop_front().ok_or(Full::Capacity)?;
+        let place = places.ports.iter().position(|port| !even || port % 2 == 0);
+        let port = place.and_then(|at| places.ports.remove(at)).ok_or(Full::Capacity)?;
         places.used += 1;
         places.last = (places.last + 1) & 0x00ff_ffff;
         let serial = places.last;
@@ -177,16 +179,21 @@ mod tests {
     #[test]
     fn each_quota_holds_and_is_given_back() {
         let quota = quota(4, 2, 3);
-        let mut held = vec![quota.take("a", ip(1)).unwrap(), quota.take("a", ip(1)).unwrap()];
-        assert_eq!(quota.take("a", ip(2)).err(), Some(Full::Quota), "of the user");
-        held.push(quota.take("b", ip(1)).unwrap());
-        assert_eq!(quota.take("c", ip(1)).err(), Some(Full::Quota), "of the address");
-        held.push(quota.take("c", ip(2)).unwrap());
-        assert_eq!(quota.take("d", ip(3)).err(), Some(Full::Capacity));
+        let mut held =
+            vec![quota.take("a", ip(1), false).unwrap(), quota.take("a", ip(1), false).unwrap()];
+        assert_eq!(quota.take("a", ip(2), false).err(), Some(Full::Quota), "of the user");
+        held.push(quota.take("b", ip(1), false).unwrap());
+        assert_eq!(quota.take("c", ip(1), false).err(), Some(Full::Quota), "of the address");
+        held.push(quota.take("c", ip(2), false).unwrap());
+        assert_eq!(quota.take("d", ip(3), false).err(), Some(Full::Capacity));
         let ports: std::collections::BTreeSet<_> = held.iter().map(|ticket| ticket.port).collect();
         let serials: std::collections::BTreeSet<_> = held.iter().map(|t| t.serial).collect();
         assert_eq!((ports.len(), serials.len()), (4, 4));
         drop(held);
+        let even = [quota.take("a", ip(1), true).unwrap(), quota.take("b", ip(1), true).unwrap()];
+        assert!(even.iter().all(|ticket| ticket.port % 2 == 0));
+        assert_eq!(quota.take("c", ip(2), true).err(), Some(Full::Capacity), "none is left");
+        drop(even);
         assert_eq!(quota.used(), 0);
         let places = lock(&quota.places);
         assert!(places.users.is_empty() && places.addresses.is_empty());
