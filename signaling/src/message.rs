@@ -268,12 +268,6 @@ pub enum Event {
         source: Source,
         active: [bool; 3],
     },
-    /// A picture is not sent to me, or is sent again, because my connection is too slow for it.
-    TrackPaused {
-        participant: String,
-        source: Source,
-        paused: bool,
-    },
     Speaker {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]

@@ -126,13 +126,6 @@ pub enum MediaNotice {
         source: Source,
         active: [bool; 3],
     },
-    /// `endpoint` is not sent a picture of `person`, or is again: its connection is too slow.
-    TrackPaused {
-        endpoint: EndpointId,
-        person: PersonId,
-        source: Source,
-        paused: bool,
-    },
     Speaker {
         endpoint: Option<EndpointId>,
     },

@@ -17,8 +17,6 @@ pub struct Claim {
     pub steps: u8,
     /// The step that it has; None: paused.
     pub granted: Option<u8>,
-    /// Not decided on before: it may begin even while nothing is raised.
-    pub fresh: bool,
 }
 
 /// Room that must be left above a step not held yet, in percent: what is raised shall stay.
@@ -37,23 +35,18 @@ impl Claim {
     }
 }
 
-/// Divides `budget` (bit/s) among at most [`MAX_CLAIMS`] (what is beyond is paused), replacing what
-/// is granted. Without `may_raise` nothing gets more than it has.
-pub fn divide(budget: u64, claims: &mut [Claim], may_raise: bool) {
-    let mut order = [0usize; MAX_CLAIMS];
-    let mut count = 0;
-    for at in (0..claims.len()).filter(|at| claims[*at].steps > 0).take(MAX_CLAIMS) {
-        order[count] = at;
-        count += 1;
-    }
-    let order = &mut order[..count];
-    // Equal ranks keep the order of the slots.
-    order.sort_unstable_by_key(|at| (claims[*at].rank, *at));
+/// Divides `budget` (bit/s), replacing what is granted. Without `may_raise` nothing gets more than
+/// it has. `order` is a buffer.
+pub fn divide(budget: u64, claims: &mut [Claim], may_raise: bool, order: &mut Vec<usize>) {
+    order.clear();
+    order.extend((0..claims.len()).filter(|at| claims[*at].steps > 0));
+    // Stable: equal ranks keep the order of the slots.
+    order.sort_by_key(|at| claims[*at].rank);
     let mut left = budget;
     let mut next = [None; MAX_CLAIMS];
+    order.truncate(MAX_CLAIMS);
     let allowed = |claim: &Claim, step: u8| {
-        let held = claim.granted.is_some_and(|held| step <= held);
-        step < claim.steps && (may_raise || held || claim.fresh && step == 0)
+        step < claim.steps && (may_raise || claim.granted.is_some_and(|held| step <= held))
     };
     for (place, at) in order.iter().enumerate() {
         let claim = &claims[*at];
@@ -86,7 +79,9 @@ pub fn divide(budget: u64, claims: &mut [Claim], may_raise: bool) {
         }
         from += same;
     }
-    claims.iter_mut().for_each(|claim| claim.granted = None);
+    for claim in claims.iter_mut().filter(|claim| claim.steps == 0) {
+        claim.granted = None;
+    }
     for (place, at) in order.iter().enumerate() {
         claims[*at].granted = next[place];
     }
@@ -111,7 +106,7 @@ mod tests {
                     *cost = sum;
                 }
                 let granted = granted.filter(|step| *step < steps);
-                Claim { rank, costs, steps, granted, fresh: false }
+                Claim { rank, costs, steps, granted }
             },
         )
     }
@@ -126,7 +121,7 @@ mod tests {
 
     fn run(budget: u64, claims: &[Claim], may_raise: bool) -> Vec<Claim> {
         let mut next = claims.to_vec();
-        divide(budget, &mut next, may_raise);
+        divide(budget, &mut next, may_raise, &mut Vec::new());
         next
     }
 
@@ -219,13 +214,13 @@ mod tests {
             rank: 5,
             costs: [60_000, 120_000, 450_000, 1_400_000],
             steps: 2,
-            ..Claim::default()
+            granted: None,
         };
         let screen = Claim {
             rank: 0,
             costs: [200_000, 400_000, 1_200_000, 1_200_000],
             steps: 3,
-            ..Claim::default()
+            granted: None,
         };
         let mut claims = vec![face; 20];
         claims.push(screen);
@@ -242,20 +237,15 @@ mod tests {
 
     #[test]
     fn a_step_is_not_taken_and_given_back_in_turns() {
-        let claim = Claim {
-            rank: 0,
-            costs: [100_000, 500_000, 1_500_000, 0],
-            steps: 3,
-            granted: Some(1),
-            fresh: false,
-        };
+        let claim =
+            Claim { rank: 0, costs: [100_000, 500_000, 1_500_000, 0], steps: 3, granted: Some(1) };
         let mut claims = [claim];
         let mut changes = 0;
         for round in 0..100u64 {
             let before = claims[0].granted;
             // An estimate that trembles by 5 % around the cost of the higher step.
             let budget = 1_500_000 * (95 + round * 7 % 11) / 100;
-            divide(budget, &mut claims, true);
+            divide(budget, &mut claims, true, &mut Vec::new());
             changes += u32::from(before != claims[0].granted);
         }
         assert!(changes <= 1, "{changes}");

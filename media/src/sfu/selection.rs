@@ -43,21 +43,8 @@ impl Shard {
         let slot = &mut peer.slots[index];
         slot.view = view;
         slot.renew_wish(track);
-        let slot_audio = slot.audio;
         let wish = slot.wish();
-        let target = slot.target;
-        if peer.downlink.estimate().is_none() || wish.is_none() || slot_audio {
-            self.tell_paused(key, index, false);
-            return self.set_target(key, index, wish);
-        }
-        // Bandwidth is divided: less is taken at once, more has to be granted.
-        peer.downlink.touch_claims();
-        self.set_target(key, index, target.min(wish));
-        // At once: a new track begins with a key frame that is on its way already.
-        if let Some(now) = self.now {
-            self.allocate(now, key);
-        }
-        self.touch(key);
+        self.set_target(key, index, wish);
     }
 
     /// Sets what a slot is sent at most; None pauses it. Resuming and going up ask for a key frame

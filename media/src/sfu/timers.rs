@@ -57,8 +57,6 @@ impl Shard {
             at += 1;
             if !self.wish_upstream(now, key) {
                 self.lower_layers(now, key);
-                self.allocate(now, key);
-                self.pace(now, key, egress);
                 self.speak(now, key, egress);
                 self.drain_transport(now, key, egress);
             }
@@ -140,7 +138,6 @@ impl Shard {
             due = [due, at].into_iter().flatten().min();
         };
         if peer.connected {
-            earlier(peer.downlink.due(now));
             earlier(peer.twcc.due());
             let busy = !peer.bindings.is_empty() || peer.slots.iter().any(|slot| slot.synced);
             earlier(busy.then_some(peer.next_report));

@@ -242,7 +242,6 @@ const en: Like<typeof zhCN> = {
     speaking: "Speaking",
     me: " (me)",
     returning: "Reconnecting",
-    slowPaused: "Slow connection: picture paused",
     alone: "You are the first. Others appear here when they come.",
     sharingBy: "{name} shares the screen",
     sharingMine: "You share your screen",

@@ -55,7 +55,6 @@ export function reduce(view: RoomView, event: RoomEvent): RoomView {
     case "slots":
     case "assignments":
     case "publish_layers":
-    case "track_paused":
     case "muted":
     case "replaced":
     case "may_publish":
