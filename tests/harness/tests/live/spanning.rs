@@ -81,5 +81,10 @@ fn a_closed_room_is_closed_on_all_its_shards() {
     let drained = async { while events.recv().await.is_some() {} };
     let end = rig.runtime.block_on(async { tokio::time::timeout(SOON, drained).await });
     assert!(end.is_ok(), "both shards have let go of the channel");
-    assert!(rig.media.stats().shards.iter().all(|shard| shard.io.rooms == 0));
+    let (sdp, _) = harness::client::Client::on_loopback()
+        .unwrap()
+        .offer(&[(MediaKind::Audio, Direction::RecvOnly)])
+        .unwrap();
+    let refused = rig.runtime.block_on(rig.media.offer(rig.request(9, sdp)));
+    assert!(refused.is_err(), "and nobody comes in any more");
 }
