@@ -40,8 +40,9 @@ fn host_and_port(host: &str, default: u16) -> Option<(String, u16)> {
     let authority: Authority = host.parse().ok()?;
     let proper = |b: u8| b.is_ascii_alphanumeric() || b".:-[]".contains(&b);
     let name = authority.host();
-    (!name.is_empty() && host.bytes().all(proper))
-        .then(|| (name.to_owned(), authority.port_u16().unwrap_or(default)))
+    // Something behind the name that is no port is no host either.
+    let port = if name.len() == host.len() { default } else { authority.port_u16()? };
+    (!name.is_empty() && host.bytes().all(proper)).then(|| (name.to_owned(), port))
 }
 
 /// Relaying for this person in this session: over UDP (each shard by its own port), and over TLS
