@@ -30,6 +30,8 @@ pub const TEST: &[&str] = &[
     "iproute2",
     "nftables",
     "postgresql-15",
+    // Clients by others: PyAV and aiortc.
+    "python3-venv",
     // Firefox wants a sound device.
     "pulseaudio",
 ];
