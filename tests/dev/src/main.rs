@@ -9,6 +9,7 @@ mod gate;
 mod packages;
 mod place;
 mod run;
+mod soak;
 mod up;
 mod web;
 
@@ -32,6 +33,8 @@ usage: cargo dev VERB
           participants without browsers for the server that is running
   fuzz [--seconds N] [stun|dtls|rtp|rtcp|sdp|shard …]
           libFuzzer on everything that reads bytes from the network, a minute each
+  soak [--minutes N] [--people N]
+          an hour of a meeting of 25 bots: memory flat, nothing left after it (release build)
   gen     TypeScript from the Rust wire types
 ";
 
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::bench(rest),
         Some("bot") => bot::bot(rest),
         Some("fuzz") => fuzz::fuzz(rest),
+        Some("soak") => soak::soak(rest),
         Some("gen") => web::generate(),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

@@ -98,20 +98,48 @@ impl Place {
         cookie: Option<&str>,
         body: &Value,
     ) -> io::Result<(Value, Option<String>)> {
+        let (body, host) = (body.to_string(), &self.host);
+        let length = body.len();
+        let more = format!(
+            "Origin: http://{host}\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
+        read_answer(path, &self.exchange("POST", path, cookie, &more)?)
+    }
+
+    /// The body of a page that needs no account.
+    ///
+    /// # Errors
+    /// No connection, or a refusal.
+    pub fn text(&self, path: &str) -> io::Result<String> {
+        self.get(path, None)
+    }
+
+    fn get(&self, path: &str, cookie: Option<&str>) -> io::Result<String> {
+        let answer = self.exchange("GET", path, cookie, "\r\n")?;
+        read_answer(path, &answer)?;
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+        Ok(body.unwrap_or_default())
+    }
+
+    fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        cookie: Option<&str>,
+        more: &str,
+    ) -> io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&self.address, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        let (host, body) = (&self.host, body.to_string());
+        let host = &self.host;
         let cookie = cookie.map(|c| format!("Cookie: {c}\r\n")).unwrap_or_default();
-        let length = body.len();
-        let request = format!(
-            "POST {path} HTTP/1.0\r\nHost: {host}\r\nOrigin: http://{host}\r\n{cookie}\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes())?;
+        stream.write_all(
+            format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{cookie}{more}").as_bytes(),
+        )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        read_answer(path, &answer)
+        Ok(answer)
     }
 }
 
@@ -139,6 +167,26 @@ impl SignedIn {
         let grant = self.post(&format!("/api/sessions/{session}/join"))?;
         let token = grant["token"].as_str().map(str::to_owned);
         token.ok_or_else(|| io::Error::other("the join grant has no token"))
+    }
+
+    /// Sets a password of one's own.
+    ///
+    /// # Errors
+    /// As [`Place::sign_in`].
+    pub fn change_password(&self, old: &str, new: &str) -> io::Result<()> {
+        let body = json!({ "old": old, "new": new });
+        self.place.post("/api/password", Some(&self.cookie), &body).map(drop)
+    }
+
+    /// Id of the first organisation in which this account may create meetings.
+    ///
+    /// # Errors
+    /// As [`Place::sign_in`], or there is none.
+    pub fn branch(&self) -> io::Result<String> {
+        let me = self.place.get("/api/me", Some(&self.cookie))?;
+        let me: Value = serde_json::from_str(&me)?;
+        let org = me["can_create"][0].as_str().map(str::to_owned);
+        org.ok_or_else(|| io::Error::other("this account creates no meetings"))
     }
 
     fn post(&self, path: &str) -> io::Result<Value> {
