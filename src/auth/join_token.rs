@@ -5,13 +5,12 @@
 
 use std::path::Path;
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use signaling::view::{MemberClass, Role};
-use thiserror::Error;
 use uuid::Uuid;
 
-use super::keys::{KeyError, random, read_or_create};
+use super::keys::KeyError;
+use super::signer::{Signer, TokenError};
 
 /// Validity of a join token in seconds.
 pub const JOIN_TOKEN_S: i64 = 12 * 3600;
@@ -36,30 +35,8 @@ pub struct JoinClaims {
     pub class: Option<MemberClass>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Signed {
-    aud: String,
-    /// Seconds UTC, as RFC 7519 has it.
-    iat: i64,
-    exp: i64,
-    #[serde(flatten)]
-    claims: JoinClaims,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum JoinTokenError {
-    #[error("not a join token of this installation")]
-    Invalid,
-    #[error("the join token has expired")]
-    Expired,
-}
-
 /// Signs and verifies join tokens.
-pub struct JoinTokens {
-    signing: EncodingKey,
-    verifying: DecodingKey,
-    validation: Validation,
-}
+pub struct JoinTokens(Signer<JoinClaims>);
 
 impl JoinTokens {
     /// Reads `join_token.key` from the folder of keys, or makes it.
@@ -67,50 +44,25 @@ impl JoinTokens {
     /// # Errors
     /// [`KeyError`] when the file cannot be read or written, or is shorter than 32 bytes.
     pub fn load_or_create(folder: &Path) -> Result<Self, KeyError> {
-        let path = folder.join("join_token.key");
-        let key = read_or_create(&path, || Ok(random::<32>()?.to_vec()))?;
-        if key.len() < 32 {
-            return Err(KeyError::Damaged(path));
-        }
-        Ok(Self::new(&key))
+        Signer::load_or_create(folder, "join_token.key", AUDIENCE).map(Self)
     }
 
     /// From 32 or more bytes of key.
     pub fn new(key: &[u8]) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_audience(&[AUDIENCE]);
-        // The library would ask the system's clock; `verify` is told the time.
-        validation.validate_exp = false;
-        Self {
-            signing: EncodingKey::from_secret(key),
-            verifying: DecodingKey::from_secret(key),
-            validation,
-        }
+        Self(Signer::new(key, AUDIENCE))
     }
 
     /// The token, and the wall time in microseconds at which it expires.
     pub fn sign(&self, claims: &JoinClaims, now_us: i64) -> (String, i64) {
-        let iat = now_us.div_euclid(1_000_000);
-        let exp = iat + JOIN_TOKEN_S;
-        let signed = Signed { aud: AUDIENCE.to_owned(), iat, exp, claims: claims.clone() };
-        // HMAC over a structure of ours cannot fail; an empty token is refused everywhere.
-        let token =
-            encode(&Header::new(Algorithm::HS256), &signed, &self.signing).unwrap_or_default();
-        (token, exp * 1_000_000)
+        self.0.sign(claims, now_us, JOIN_TOKEN_S)
     }
 
     /// What the token says, if this installation signed it and it is still valid at `now_us`.
     ///
     /// # Errors
-    /// [`JoinTokenError::Invalid`] for anything not signed by this key, else `Expired`.
-    pub fn verify(&self, token: &str, now_us: i64) -> Result<JoinClaims, JoinTokenError> {
-        let signed = decode::<Signed>(token, &self.verifying, &self.validation)
-            .map_err(|_| JoinTokenError::Invalid)?
-            .claims;
-        if signed.exp.saturating_mul(1_000_000) <= now_us {
-            return Err(JoinTokenError::Expired);
-        }
-        Ok(signed.claims)
+    /// [`TokenError::Invalid`] for anything not signed by this key, else `Expired`.
+    pub fn verify(&self, token: &str, now_us: i64) -> Result<JoinClaims, TokenError> {
+        self.0.verify(token, now_us).map(|verified| verified.claims)
     }
 }
 
@@ -141,22 +93,22 @@ mod tests {
         assert_eq!(expires, NOW + JOIN_TOKEN_S * 1_000_000);
         assert_eq!(tokens.verify(&token, NOW), Ok(claims()));
         assert_eq!(tokens.verify(&token, expires - 1), Ok(claims()));
-        assert_eq!(tokens.verify(&token, expires), Err(JoinTokenError::Expired));
+        assert_eq!(tokens.verify(&token, expires), Err(TokenError::Expired));
     }
 
     #[test]
     fn tokens_of_another_key_or_altered_ones_are_refused() {
         let tokens = JoinTokens::new(&[7; 32]);
         let (token, _) = JoinTokens::new(&[8; 32]).sign(&claims(), NOW);
-        assert_eq!(tokens.verify(&token, NOW), Err(JoinTokenError::Invalid));
+        assert_eq!(tokens.verify(&token, NOW), Err(TokenError::Invalid));
         let (token, _) = tokens.sign(&claims(), NOW);
         let (other, _) = tokens.sign(&JoinClaims { role: Role::Chair, ..claims() }, NOW);
         let parts: Vec<_> = token.split('.').collect();
         let swapped =
             format!("{}.{}.{}", parts[0], other.split('.').nth(1).unwrap_or_default(), parts[2]);
-        assert_eq!(tokens.verify(&swapped, NOW), Err(JoinTokenError::Invalid));
+        assert_eq!(tokens.verify(&swapped, NOW), Err(TokenError::Invalid));
         for junk in ["", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
-            assert_eq!(tokens.verify(junk, NOW), Err(JoinTokenError::Invalid));
+            assert_eq!(tokens.verify(junk, NOW), Err(TokenError::Invalid));
         }
     }
 }

@@ -8,13 +8,15 @@ pub mod password;
 pub mod policy;
 pub mod role;
 pub mod sign_in;
+pub mod signer;
 pub mod stream_token;
 pub mod throttle;
 pub mod turn;
 
-pub use join_token::{JoinClaims, JoinTokenError, JoinTokens};
+pub use join_token::{JoinClaims, JoinTokens};
 pub use keys::{InstallationKey, KeyError};
 pub use role::Grant;
 pub use sign_in::{SignInError, SignIns, SignedIn};
+pub use signer::TokenError;
 pub use stream_token::{StreamClaims, StreamKind, StreamTokens};
 pub use turn::{Relays, TurnKey};

@@ -6,12 +6,11 @@
 
 use std::path::Path;
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use uuid::Uuid;
 
-use super::keys::{KeyError, random, read_or_create};
+use super::keys::KeyError;
+use super::signer::{Signer, TokenError, Verified};
 
 /// Longest validity in seconds: an encoder that is mounted for a course of a month.
 pub const MAX_TTL_S: i64 = 31 * 86_400;
@@ -51,36 +50,7 @@ pub struct StreamClaims {
     pub recorded: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Signed {
-    aud: String,
-    /// Seconds UTC, as RFC 7519 has it.
-    iat: i64,
-    exp: i64,
-    #[serde(flatten)]
-    claims: StreamClaims,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum StreamTokenError {
-    #[error("not a stream token of this installation")]
-    Invalid,
-    #[error("the stream token has expired")]
-    Expired,
-}
-
-/// What a token says, and until when in wall microseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    pub claims: StreamClaims,
-    pub expires_us: i64,
-}
-
-pub struct StreamTokens {
-    signing: EncodingKey,
-    verifying: DecodingKey,
-    validation: Validation,
-}
+pub struct StreamTokens(Signer<StreamClaims>);
 
 impl StreamTokens {
     /// Reads `stream_token.key` from the folder of keys, or makes it.
@@ -88,46 +58,25 @@ impl StreamTokens {
     /// # Errors
     /// [`KeyError`] when the file cannot be read or written, or is shorter than 32 bytes.
     pub fn load_or_create(folder: &Path) -> Result<Self, KeyError> {
-        let path = folder.join("stream_token.key");
-        let key = read_or_create(&path, || Ok(random::<32>()?.to_vec()))?;
-        if key.len() < 32 {
-            return Err(KeyError::Damaged(path));
-        }
-        Ok(Self::new(&key))
+        Signer::load_or_create(folder, "stream_token.key", AUDIENCE).map(Self)
     }
 
     /// From 32 or more bytes of key.
     pub fn new(key: &[u8]) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_audience(&[AUDIENCE]);
-        // The library would ask the system's clock; `verify` is told the time.
-        validation.validate_exp = false;
-        Self {
-            signing: EncodingKey::from_secret(key),
-            verifying: DecodingKey::from_secret(key),
-            validation,
-        }
+        Self(Signer::new(key, AUDIENCE))
     }
 
     /// The token; valid for `ttl_s` seconds, [`MAX_TTL_S`] at most.
     pub fn sign(&self, claims: &StreamClaims, now_us: i64, ttl_s: i64) -> String {
-        let iat = now_us.div_euclid(1_000_000);
-        let exp = iat + ttl_s.clamp(1, MAX_TTL_S);
-        let signed = Signed { aud: AUDIENCE.to_owned(), iat, exp, claims: claims.clone() };
-        // HMAC over a structure of ours cannot fail; an empty token is refused everywhere.
-        encode(&Header::new(Algorithm::HS256), &signed, &self.signing).unwrap_or_default()
+        self.0.sign(claims, now_us, ttl_s.clamp(1, MAX_TTL_S)).0
     }
 
     /// What the token says, if it is valid at `now_us`.
     ///
     /// # Errors
     /// `Invalid` for anything not signed by this key, else `Expired`.
-    pub fn verify(&self, token: &str, now_us: i64) -> Result<Verified, StreamTokenError> {
-        let verified = self.read(token)?;
-        match verified.expires_us <= now_us {
-            true => Err(StreamTokenError::Expired),
-            false => Ok(verified),
-        }
+    pub fn verify(&self, token: &str, now_us: i64) -> Result<Verified<StreamClaims>, TokenError> {
+        self.0.verify(token, now_us)
     }
 
     /// What the token says, also when it has expired: a stream that runs may be ended, and its
@@ -135,12 +84,8 @@ impl StreamTokens {
     ///
     /// # Errors
     /// `Invalid` for anything not signed by this key.
-    pub fn read(&self, token: &str) -> Result<Verified, StreamTokenError> {
-        let signed = decode::<Signed>(token, &self.verifying, &self.validation)
-            .map_err(|_| StreamTokenError::Invalid)?
-            .claims;
-        let expires_us = signed.exp.saturating_mul(1_000_000);
-        Ok(Verified { claims: signed.claims, expires_us })
+    pub fn read(&self, token: &str) -> Result<Verified<StreamClaims>, TokenError> {
+        self.0.read(token)
     }
 }
 
@@ -167,7 +112,7 @@ mod tests {
         let token = tokens.sign(&claims(), NOW, 60);
         let verified = tokens.verify(&token, NOW + 59_999_999).unwrap();
         assert_eq!((verified.claims, verified.expires_us), (claims(), NOW + 60_000_000));
-        assert_eq!(tokens.verify(&token, NOW + 60_000_000), Err(StreamTokenError::Expired));
+        assert_eq!(tokens.verify(&token, NOW + 60_000_000), Err(TokenError::Expired));
         assert_eq!(tokens.read(&token).unwrap().claims, claims());
     }
 
@@ -196,7 +141,7 @@ mod tests {
         };
         let (join, _) = super::super::JoinTokens::new(&[7; 32]).sign(&join, NOW);
         for token in [foreign.as_str(), join.as_str(), "", "a.b.c"] {
-            assert_eq!(tokens.verify(token, NOW), Err(StreamTokenError::Invalid));
+            assert_eq!(tokens.verify(token, NOW), Err(TokenError::Invalid));
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Ws;
 use super::live::Held;
-use crate::auth::join_token::{JoinClaims, JoinTokenError};
+use crate::auth::{JoinClaims, TokenError};
 use crate::domain::EndpointId;
 use crate::room::actor::{Admission, Command, RoomHandle, ToLine};
 use crate::room::effect::{Arrival, Previous, Ticket};
@@ -315,10 +315,10 @@ impl Task {
 async fn join(ws: &Arc<Ws>, hello: Hello) -> Answered {
     let claims =
         ws.tokens.verify(&hello.token, ws.clock.now_us()).map_err(|error| match error {
-            JoinTokenError::Invalid => {
+            TokenError::Invalid => {
                 WireError::new(ErrorCode::TokenInvalid, "入场凭证无效，请重新打开会议链接")
             }
-            JoinTokenError::Expired => {
+            TokenError::Expired => {
                 WireError::new(ErrorCode::TokenExpired, "入场凭证已过期，请重新打开会议链接")
             }
         })?;

@@ -10,7 +10,7 @@ use super::super::caller::{actor_of, facts};
 use super::answer::Refusal;
 use crate::app::App;
 use crate::auth::policy::{Action, Resource, allow};
-use crate::auth::stream_token::{StreamTokenError, Verified};
+use crate::auth::signer::{TokenError, Verified};
 use crate::auth::{StreamClaims, StreamKind};
 use crate::domain::{AccountId, SessionId};
 use crate::store::Session;
@@ -28,13 +28,11 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     }
 }
 
-fn refused(error: StreamTokenError) -> Refusal {
+fn refused(error: TokenError) -> Refusal {
     const CHALLENGE: &str = "Bearer realm=\"yuntang\", error=\"invalid_token\"";
     let (code, message) = match error {
-        StreamTokenError::Invalid => (ErrorCode::TokenInvalid, "令牌无效，请向会议主持人重新索取"),
-        StreamTokenError::Expired => {
-            (ErrorCode::TokenExpired, "令牌已过期，请向会议主持人重新索取")
-        }
+        TokenError::Invalid => (ErrorCode::TokenInvalid, "令牌无效，请向会议主持人重新索取"),
+        TokenError::Expired => (ErrorCode::TokenExpired, "令牌已过期，请向会议主持人重新索取"),
     };
     Refusal::unauthorized(Some(CHALLENGE), code, message)
 }
