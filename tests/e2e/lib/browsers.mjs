@@ -1,5 +1,6 @@
 // Chromium through playwright-core and Firefox ESR through puppeteer-core (WebDriver BiDi), behind
 // the few calls that the tests need.
+import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 import { COLOURS, install, tone } from './fake-devices.mjs';
@@ -12,6 +13,27 @@ const CHROMIUM_FLAGS = [
   '--autoplay-policy=no-user-gesture-required', '--disable-background-timer-throttling',
   '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows',
 ];
+
+const LOOK_EVERY_MS = 100;
+/** What a browser says of a look that the page left behind: the next page is asked instead. */
+const LEFT = /context was destroyed|Cannot find context|frame (was|got) detached|DiscardedBrowsingContext|no such frame|Inspected target navigated|Navigating frame/i;
+
+/**
+ * Looks at the page until `fn` gives something truthy there, or what a promise of it gives; that value.
+ * (The browsers' own waiting takes a promise itself for an answer.)
+ */
+async function until(page, fn, arg, timeout) {
+  const end = performance.now() + timeout;
+  for (;;) {
+    const value = await page.evaluate(fn, arg).catch((error) => {
+      if (LEFT.test(error.message)) return undefined;
+      throw error;
+    });
+    if (value) return value;
+    if (performance.now() > end) throw new Error(`not within ${timeout} ms: ${fn} for ${JSON.stringify(arg)}`);
+    await setTimeout(LOOK_EVERY_MS);
+  }
+}
 
 export class Chromium {
   /** `program` may put it into a network of its own. */
@@ -41,7 +63,7 @@ export class Chromium {
       click: (id) => page.getByTestId(id).first().click({ timeout: 20_000 }),
       fill: (id, text) => page.getByTestId(id).first().fill(text, { timeout: 20_000 }),
       evaluate: (fn, arg) => page.evaluate(fn, arg),
-      until: (fn, arg, timeout = 20_000) => page.waitForFunction(fn, arg, { timeout, polling: 100 }).then((h) => h.jsonValue()),
+      until: (fn, arg, timeout = 20_000) => until(page, fn, arg, timeout),
       screenshot: (file, options = {}) => page.screenshot({ path: file, ...options }),
       close: () => context.close(),
     };
@@ -92,10 +114,7 @@ export class Firefox {
       click: async (id) => (await element(id)).click(),
       fill: async (id, text) => (await element(id)).type(text),
       evaluate: (fn, arg) => page.evaluate(fn, arg),
-      until: async (fn, arg, timeout = 20_000) => {
-        const handle = await page.waitForFunction(fn, { timeout, polling: 100 }, arg);
-        return handle.jsonValue();
-      },
+      until: (fn, arg, timeout = 20_000) => until(page, fn, arg, timeout),
       screenshot: (file, options = {}) => page.screenshot({ path: file, ...options }),
       close: () => page.close(),
     };
