@@ -304,6 +304,35 @@ describe("camera layers", () => {
     expect(active()).toEqual([["f", false], ["h", false], ["q", false]]);
   });
 
+  it("are as the server said last, though the browser takes its time or refuses once", async () => {
+    const peer = manager();
+    await peer.publish("camera", track("video", "cam"));
+    const sender = pc.transceivers[0]!.sender;
+    const apply = sender.setParameters;
+    let refuse = true;
+    sender.setParameters = async (parameters) => {
+      await new Promise((done) => setTimeout(done, 20));
+      if (refuse) {
+        refuse = false;
+        throw new DOMException("later", "InvalidModificationError");
+      }
+      await apply(parameters);
+    };
+    void peer.setUseful("camera", [false, false, false]);
+    void peer.setUseful("camera", [true, false, false]);
+    await vi.advanceTimersByTimeAsync(5);
+    void peer.setUseful("camera", [false, false, false]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(active()).toEqual([["f", false], ["h", false], ["q", false]]);
+    void peer.setUseful("camera", [true, true, true]);
+    await vi.advanceTimersByTimeAsync(5);
+    void peer.setUseful("camera", [false, false, false]);
+    await vi.advanceTimersByTimeAsync(5);
+    void peer.setUseful("camera", [true, false, false]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(active()).toEqual([["f", true], ["h", false], ["q", false]]);
+  });
+
   it("are one plain encoding when simulcast is switched off", async () => {
     const peer = manager({ simulcast: false });
     await peer.publish("camera", track("video", "cam"));

@@ -56,6 +56,8 @@ export interface PeerEvents {
 const DISCONNECTED_FOR_MS = 300;
 /** ICE restarts follow each other at these pauses while nothing connects; then the connection is given up. */
 const RESTART_PAUSES_MS = [2_500, 5_000, 5_000];
+const APPLY_AGAIN_MS = 300;
+const MAX_REFUSALS = 10;
 
 export function trackKey(participant: string, source: Source): string {
   return `${participant}/${source}`;
@@ -77,6 +79,9 @@ export class PeerManager extends Emitter<PeerEvents> {
   private others = 0;
   /** By source: what the server said is of use, lowest layer first. */
   private readonly useful = new Map<Source, readonly boolean[]>();
+  private readonly applying = new Map<Source, CoalescingQueue>();
+  /** How often in a row the browser has refused a change of the layers. */
+  private readonly refusals = new Map<Source, number>();
   private suspectTimer: ReturnType<typeof setTimeout> | undefined;
   private restartTimer: ReturnType<typeof setTimeout> | undefined;
   private restarts = 0;
@@ -291,7 +296,16 @@ export class PeerManager extends Emitter<PeerEvents> {
     return [{}];
   }
 
-  private async applyLayers(source: Source): Promise<void> {
+  /** One change of the parameters at a time: while one is on its way they are still read as before it. */
+  private applyLayers(source: Source): Promise<void> {
+    const known = this.applying.get(source);
+    if (known) return known.run();
+    const queue = new CoalescingQueue(() => this.applyNow(source));
+    this.applying.set(source, queue);
+    return queue.run();
+  }
+
+  private async applyNow(source: Source): Promise<void> {
     const sender = this.senders.get(source)?.sender;
     if (!sender || (source !== "camera" && source !== "screen")) return;
     const parameters = sender.getParameters();
@@ -310,8 +324,12 @@ export class PeerManager extends Emitter<PeerEvents> {
     if (!changed) return;
     try {
       await sender.setParameters(parameters);
+      this.refusals.delete(source);
     } catch {
-      // Negotiation is going on: it applies the layers when it is done.
+      // In the middle of a negotiation, or the browser has changed them itself meanwhile.
+      const refusals = (this.refusals.get(source) ?? 0) + 1;
+      this.refusals.set(source, refusals);
+      if (refusals <= MAX_REFUSALS) setTimeout(() => void (this.closed || this.applyLayers(source)), APPLY_AGAIN_MS);
     }
   }
 

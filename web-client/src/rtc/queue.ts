@@ -1,5 +1,5 @@
 /**
- * One negotiation at a time. A run asked for while another is going on is done once afterwards,
+ * One run at a time. A run asked for while another is going on is done once afterwards,
  * however often it was asked for.
  */
 export class CoalescingQueue {
