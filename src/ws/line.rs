@@ -22,6 +22,10 @@ use crate::room::parking::{Ask, Left};
 /// A hello is answered by then: token, records, room and journal.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A client answers our close by then, after this many frames at most.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+const DRAINED_FRAMES: usize = 64;
+
 /// What a line has once it was let in.
 struct Entered {
     room: RoomHandle,
@@ -64,6 +68,9 @@ pub(super) async fn run(socket: WebSocket, ws: Arc<Ws>) {
     };
     let ended = task.serve(&mut stream).await;
     let Task { connection, ws, entered, writer, .. } = task;
+    if !matches!(ended, Ended::Asked(_)) {
+        drain(&mut stream).await;
+    }
     // Closes the TCP connection before anything else may wait.
     drop((stream, writer));
     let Some(entered) = entered else { return };
@@ -71,6 +78,20 @@ pub(super) async fn run(socket: WebSocket, ws: Arc<Ws>) {
     let token = entered.resume_token.clone();
     afterwards(connection.into_backlog(), entered, ended, last_frame).await;
     ws.registry.parking.deregister(&token);
+}
+
+/// Waits for the client's own close (RFC 6455 §7.1.1): closing over frames that nobody read resets
+/// the connection, and the client would lose the answers that it has not read yet.
+async fn drain(stream: &mut SplitStream<WebSocket>) {
+    let rest = async {
+        for _ in 0..DRAINED_FRAMES {
+            match stream.next().await {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {}
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
 }
 
 /// Collects events for a page that may come back, until it does or a minute has passed.
