@@ -74,6 +74,8 @@ export class Person {
       .until(
         ({ id, source, person, colour }) => {
           const video = document.querySelector(`video[data-participant="${id}"][data-source="${source}"]`);
+          // Played is not enough: a person has to be able to see it.
+          if (!video || video.clientWidth < 60 || video.clientHeight < 30) return false;
           const seen = window.__see(video);
           if (!seen || seen.person !== person) return false;
           if (Math.hypot(...seen.colour.map((value, i) => value - colour[i])) > 60) return false;
@@ -92,7 +94,7 @@ export class Person {
         const now = await this.page.evaluate(
           ({ id, source }) => {
             const video = document.querySelector(`video[data-participant="${id}"][data-source="${source}"]`);
-            return { there: !!video, width: video?.videoWidth, seen: window.__see(video) };
+            return { there: !!video, width: video?.videoWidth, shown: [video?.clientWidth, video?.clientHeight], seen: window.__see(video) };
           },
           wanted,
         );

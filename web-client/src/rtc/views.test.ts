@@ -40,18 +40,17 @@ describe("what is shown", () => {
     expect(sent[1]?.[0]).toMatchObject({ width: 640, height: 360 });
   });
 
-  it("is the smallest for a track without a tile or with one out of sight, and nothing for a hidden page", async () => {
+  it("is nothing for a track without a tile, a tile out of sight, and a hidden page", async () => {
     views.setAssigned([zhao]);
     await settle();
-    const smallest = { ...zhao, width: 0, height: 0, visible: true, priority: 0 };
-    expect(sent).toEqual([[smallest]]);
+    expect(sent[0]?.[0]?.visible).toBe(false);
     const key = {};
     views.set(key, tile({ visible: false }));
     await settle();
     expect(sent).toHaveLength(1);
     views.set(key, tile());
     await settle();
-    expect(sent[1]?.[0]?.width).toBe(320);
+    expect(sent[1]?.[0]?.visible).toBe(true);
     views.setPageVisible(false);
     await vi.advanceTimersByTimeAsync(0);
     expect(sent[2]?.[0]?.visible).toBe(false);

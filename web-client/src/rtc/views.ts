@@ -1,6 +1,6 @@
 /**
  * What the page shows: every tile says how large it is, and the server hears the whole list when it
- * has settled. What is on no tile is sent in its lowest layer; everything while the page is hidden, not at all.
+ * has settled. What is on no tile, and everything while the page is hidden, is not sent at all.
  */
 import type { ShownTrack, Source } from "@/protocol/generated/protocol";
 import { trackKey } from "./peer";
@@ -61,14 +61,11 @@ export class Views {
     this.tiles.clear();
   }
 
-  /**
-   * One entry a track: the largest of its tiles counts. A picture that just has no tile (its owner shares a
-   * screen) goes on in its lowest layer, so that it is there when the tile comes back.
-   */
+  /** One entry a track: the largest of its tiles counts. */
   list(): ShownTrack[] {
     const shown = new Map<string, ShownTrack>();
     for (const { participant, source } of this.assigned) {
-      shown.set(trackKey(participant, source), { participant, source, width: 0, height: 0, visible: this.pageVisible, priority: 0 });
+      shown.set(trackKey(participant, source), { participant, source, width: 0, height: 0, visible: false, priority: 0 });
     }
     for (const tile of this.tiles.values()) {
       const one = shown.get(trackKey(tile.participant, tile.source));

@@ -1,5 +1,5 @@
 /** Small things about the window, as refs. */
-import { onBeforeUnmount, onMounted, ref, type Ref } from "vue";
+import { onBeforeUnmount, onMounted, ref, watch, type Ref } from "vue";
 
 export function useMediaQuery(query: string): Ref<boolean> {
   const list = window.matchMedia(query);
@@ -14,19 +14,25 @@ export function useMediaQuery(query: string): Ref<boolean> {
 
 export const usePhone = () => useMediaQuery("(max-width: 760px), (max-height: 500px)");
 
-/** Size of an element, kept up to date. */
+/** Size of an element, kept up to date; of whichever it is now, where it comes and goes. */
 export function useSize(element: Ref<HTMLElement | null>): Ref<{ width: number; height: number }> {
   const size = ref({ width: 0, height: 0 });
   let observer: ResizeObserver | undefined;
-  onMounted(() => {
-    const target = element.value;
-    if (!target) return;
-    observer = new ResizeObserver(() => {
-      size.value = { width: target.clientWidth, height: target.clientHeight };
-    });
-    observer.observe(target);
-    size.value = { width: target.clientWidth, height: target.clientHeight };
-  });
+  watch(
+    element,
+    (target) => {
+      observer?.disconnect();
+      observer = undefined;
+      if (!target) return;
+      const measure = () => {
+        size.value = { width: target.clientWidth, height: target.clientHeight };
+      };
+      observer = new ResizeObserver(measure);
+      observer.observe(target);
+      measure();
+    },
+    { immediate: true, flush: "post" },
+  );
   onBeforeUnmount(() => observer?.disconnect());
   return size;
 }
