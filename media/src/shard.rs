@@ -18,9 +18,10 @@ use crate::api::{
 };
 pub use crate::counters::{Counters, DropReason, Stage, Total};
 use crate::sfu::peer::{Peer, PeerKey};
+pub use crate::sfu::pressure::Load;
 use crate::sfu::room::{Room, RoomKey};
 use crate::sfu::track::{Track, TrackKey};
-use crate::sfu::{Entry, Mark, Relay, Work};
+use crate::sfu::{Entry, Mark, Pressure, Relay, Work};
 use crate::transport::{DtlsIdentity, Remote};
 
 /// One received datagram; decrypted in place.
@@ -137,6 +138,7 @@ pub struct Shard {
     pub(crate) reviews: Vec<TrackKey>,
     pub(crate) farewells: Vec<(Remote, Vec<u8>)>,
     pub(crate) relay: Relay,
+    pub(crate) pressure: Pressure,
     /// Buffers kept between calls, so that the packet path allocates nothing.
     pub(crate) work: Vec<Work>,
     pub(crate) scratch: Vec<u8>,
@@ -174,6 +176,7 @@ impl Shard {
             reviews: Vec::new(),
             farewells: Vec::new(),
             relay: Relay::default(),
+            pressure: Pressure::default(),
             work: Vec::with_capacity(256),
             scratch: Vec::with_capacity(2048),
             rtcp: Vec::with_capacity(2048),

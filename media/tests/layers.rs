@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use media::api::{Event, Source, TrackView, View};
+use media::shard::Load;
 use support::{ROOM, Received, Tapped, World};
 
 const SIZES: [usize; 3] = [400, 700, 1000];
@@ -216,4 +217,29 @@ fn a_layer_that_its_sender_gives_up_is_replaced_by_the_next() {
     let longest = meeting.received(0).windows(2).map(|pair| pair[1].at - pair[0].at).max();
     assert!(longest < Some(ms(900)), "{longest:?}");
     assert_seamless(meeting.received(0));
+}
+
+#[test]
+fn a_shard_with_too_much_to_do_sends_lower_layers_to_all_and_the_best_again_when_it_is_calm() {
+    let mut meeting = Meeting::new(2);
+    let load = |meeting: &mut Meeting, busy_permille| {
+        let now = meeting.world.now;
+        meeting.world.shard.report_load(now, Load { busy_permille, missed: 0 });
+        meeting.run(ms(500));
+    };
+    meeting.run(ms(1_000));
+    assert_eq!([0, 1].map(|viewer| meeting.layer(viewer)), [Some(2), Some(2)]);
+    load(&mut meeting, 990);
+    assert_eq!([0, 1].map(|viewer| meeting.layer(viewer)), [Some(1), Some(1)]);
+    (0..3).for_each(|_| load(&mut meeting, 990));
+    assert_eq!([0, 1].map(|viewer| meeting.layer(viewer)), [Some(0), Some(0)]);
+    (0..4).for_each(|_| load(&mut meeting, 600));
+    assert_eq!(meeting.active, [true, false, false], "nor does anybody send what nobody gets");
+    (0..50).for_each(|_| load(&mut meeting, 200));
+    meeting.run(ms(1_000));
+    assert_eq!((meeting.world.shard.pressure(), meeting.active), (0, [true, false, true]));
+    for viewer in 0..2 {
+        assert_eq!(meeting.layer(viewer), Some(2));
+        assert_seamless(meeting.received(viewer));
+    }
 }

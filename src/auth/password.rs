@@ -1,13 +1,14 @@
 //! Passwords: the rules, argon2id hashes, and a bound on how many are computed at once.
 //!
 //! One hash takes some 20 ms of a core and 19 MiB (OWASP's parameters). A burst of sign-ins
-//! therefore queues, on blocking threads, and a queue too long is refused as overload.
+//! therefore queues, on blocking threads, and a queue too long is refused as overload. The memory is
+//! kept for the next one: given back each time, it would stay with the allocator in pieces.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::PasswordHasher;
+use argon2::password_hash::phc::{Output, PasswordHash};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -97,6 +98,8 @@ pub struct Passwords {
     waiting: Arc<Semaphore>,
     /// Compared with when the login does not exist, so that the answer takes as long.
     decoy: Arc<str>,
+    /// As many as may run at once.
+    memory: Arc<Mutex<Vec<Vec<Block>>>>,
 }
 
 impl Passwords {
@@ -109,6 +112,7 @@ impl Passwords {
             running: Arc::new(Semaphore::new(parallel.max(1))),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             decoy: hash_now("not a password of anybody")?.into(),
+            memory: Arc::default(),
         })
     }
 
@@ -132,10 +136,14 @@ impl Passwords {
     ) -> Result<bool, PasswordError> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.decoy.to_string());
+        let memory = Arc::clone(&self.memory);
         let equal = self
             .run(move || {
-                let parsed = PasswordHash::new(&stored).map_err(|_| PasswordError::Failed)?;
-                Ok(Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
+                let pool = || memory.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let mut blocks = pool().pop().unwrap_or_default();
+                let equal = is_password_of(&password, &stored, &mut blocks);
+                pool().push(blocks);
+                equal
             })
             .await?;
         Ok(equal && known)
@@ -156,6 +164,33 @@ impl Passwords {
         .await
         .map_err(|_| PasswordError::Failed)?
     }
+}
+
+/// Whether a PHC string is that of a password, computed in `blocks`, which grow to what it needs.
+fn is_password_of(
+    password: &str,
+    stored: &str,
+    blocks: &mut Vec<Block>,
+) -> Result<bool, PasswordError> {
+    let failed = |_| PasswordError::Failed;
+    let hash = PasswordHash::new(stored).map_err(|_| PasswordError::Failed)?;
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Err(PasswordError::Failed);
+    };
+    let algorithm =
+        Algorithm::try_from(hash.algorithm.as_str()).map_err(|_| PasswordError::Failed)?;
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from).map_err(failed)?;
+    let params = Params::try_from(&hash).map_err(|_| PasswordError::Failed)?;
+    if blocks.len() < params.block_count() {
+        blocks.resize(params.block_count(), Block::default());
+    }
+    let mut computed = [0; Output::MAX_LENGTH];
+    let computed = computed.get_mut(..expected.len()).ok_or(PasswordError::Failed)?;
+    Argon2::new(algorithm, version, params)
+        .hash_password_into_with_memory(password.as_bytes(), salt, computed, blocks)
+        .map_err(failed)?;
+    // Outputs compare in constant time.
+    Ok(Output::new(computed).is_ok_and(|computed| computed == *expected))
 }
 
 /// The PHC string of a password, computed on this thread (for the command line).

@@ -92,6 +92,8 @@ pub const fn total(total: Total) -> Family {
 /// Why a shard's sockets dropped a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IoDrop {
+    /// The kernel's buffer was full: the shard did not fetch in time.
+    Overflow,
     /// Longer than the receive buffer.
     Truncated,
     /// The kernel's buffer stayed full, or the address is bad.
@@ -107,7 +109,8 @@ pub enum IoDrop {
 }
 
 impl IoDrop {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::Overflow,
         Self::Truncated,
         Self::SendRefused,
         Self::StreamFullVideo,
@@ -118,6 +121,7 @@ impl IoDrop {
 
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Overflow => "receive_overflow",
             Self::Truncated => "truncated",
             Self::SendRefused => "send_refused",
             Self::StreamFullVideo => "stream_full_video",
@@ -129,6 +133,7 @@ impl IoDrop {
 
     pub const fn of(self, io: &IoStats) -> u64 {
         match self {
+            Self::Overflow => io.receive_overflow,
             Self::Truncated => io.datagrams_truncated,
             Self::SendRefused => io.send_dropped,
             Self::StreamFullVideo => io.link_dropped_video,
@@ -210,6 +215,12 @@ pub const IO: &[Io] = &[
     (counter("yuntang_media_relayed_in_total", "Packets taken from other shards"), |io| {
         io.relay_packets_in
     }),
+    (gauge("yuntang_media_busy_permille", "Share of its time that a shard works"), |io| {
+        io.busy_permille
+    }),
+    (gauge("yuntang_media_pressure", "Steps of quality held back: too much to do"), |io| {
+        io.pressure
+    }),
     (counter("yuntang_media_panics_total", "Shards begun again after a bug"), |io| io.panics),
 ];
 
@@ -260,6 +271,9 @@ mod tests {
             relay_packets_out: 1 << 23,
             relay_packets_in: 1 << 24,
             relay_dropped: 1 << 25,
+            receive_overflow: 1 << 26,
+            busy_permille: 1 << 27,
+            pressure: 1 << 28,
         };
         let capture = CaptureStats {
             rooms: 1,
@@ -275,7 +289,7 @@ mod tests {
         let told: u64 = IO.iter().map(|(_, of)| of(&io)).sum::<u64>()
             + IoDrop::ALL.iter().map(|drop| drop.of(&io)).sum::<u64>()
             + CaptureDrop::NoBlock.of(&stats);
-        assert_eq!(told, (1 << 26) - 1 - (1 << 3) - (1 << 11));
+        assert_eq!(told, (1 << 29) - 1 - (1 << 3) - (1 << 11));
         let told: u64 =
             CAPTURE.iter().map(|(_, of)| of(&capture)).sum::<u64>() + CaptureDrop::Disk.of(&stats);
         assert_eq!(told, (1 << 7) - 1);

@@ -25,6 +25,7 @@ mod entropy;
 mod error;
 mod handle;
 mod link;
+mod load;
 mod room_events;
 mod shard_thread;
 mod span;

@@ -18,6 +18,7 @@ use crate::capture::writer::Message;
 use crate::command::Command;
 use crate::error::{CaptureError, MediaError};
 use crate::link::{LinkMessage, LinkTable, batch};
+use crate::load::LoadWatch;
 use crate::room_events::{Delivery, RoomEvents};
 use crate::span::{Members, Rings};
 use crate::stats::{SharedIo, SharedShard, add};
@@ -88,6 +89,7 @@ pub(crate) struct ShardThread {
     captures: usize,
     last_timers: Instant,
     next_publish: Instant,
+    watch: LoadWatch,
     stopping: Option<oneshot::Sender<()>>,
     gone: bool,
 }
@@ -107,6 +109,7 @@ impl ShardThread {
             captures: 0,
             last_timers: now,
             next_publish: now,
+            watch: LoadWatch::new(now),
             stopping: None,
             gone: false,
         }
@@ -136,8 +139,11 @@ impl ShardThread {
     }
 
     fn turn(&mut self) {
-        let timeout = self.timeout(Instant::now());
-        if self.parts.waker.wait(self.parts.socket.as_raw_fd(), timeout) {
+        let begun = Instant::now();
+        let timeout = self.timeout(begun);
+        let readable = self.parts.waker.wait(self.parts.socket.as_raw_fd(), timeout);
+        self.watch.waited(begun, Instant::now());
+        if readable {
             self.receive();
         }
         self.commands();
@@ -156,6 +162,11 @@ impl ShardThread {
         }
         if now >= self.next_publish {
             self.next_publish = now + PUBLISH;
+            let load = self.watch.load(now, &self.parts.socket);
+            self.core.report_load(now, load);
+            add(&self.parts.shared.io.receive_overflow, load.missed);
+            self.parts.shared.io.busy_permille.store(load.busy_permille.into(), Relaxed);
+            self.parts.shared.io.pressure.store(self.core.pressure().into(), Relaxed);
             self.publish();
         }
     }

@@ -35,6 +35,12 @@ pub struct IoStats {
     pub datagrams_in: u64,
     /// Longer than the receive buffer: not looked at.
     pub datagrams_truncated: u64,
+    /// Dropped by the kernel because the socket's buffer was full.
+    pub receive_overflow: u64,
+    /// Gauge: share of the time in which the thread was not waiting, in thousandths.
+    pub busy_permille: u64,
+    /// Gauge: steps of quality held back because the shard has too much to do.
+    pub pressure: u64,
     pub datagrams_out: u64,
     pub bytes_out: u64,
     /// Messages given to the kernel (a GSO run is one) and the calls it took.
@@ -110,6 +116,9 @@ shared!(
     receives,
     datagrams_in,
     datagrams_truncated,
+    receive_overflow,
+    busy_permille,
+    pressure,
     datagrams_out,
     bytes_out,
     messages_out,

@@ -31,6 +31,11 @@ impl Layer {
     pub const LOWEST: Layer = Layer { spatial: 0, temporal: 0 };
     pub const HIGHEST: Layer =
         Layer { spatial: MAX_SPATIAL as u8 - 1, temporal: MAX_TEMPORAL as u8 - 1 };
+
+    /// Both parts held down to those of `cap`.
+    pub fn up_to(self, cap: Layer) -> Layer {
+        Layer { spatial: self.spatial.min(cap.spatial), temporal: self.temporal.min(cap.temporal) }
+    }
 }
 
 /// How a subscriber shows a track, in device pixels.

@@ -27,6 +27,7 @@ pub mod keyframe;
 pub mod layer;
 pub mod loudest;
 pub mod nack;
+pub mod pressure;
 mod publishing;
 pub mod receive;
 pub mod repair;
@@ -41,6 +42,7 @@ pub(crate) mod slot;
 pub(crate) mod track;
 
 pub(crate) use control::Mark;
+pub(crate) use pressure::Pressure;
 pub(crate) use relay::Relay;
 pub use track::MAX_LAYERS;
 pub(crate) use voices::Entry;

@@ -42,7 +42,7 @@ impl Shard {
         let view = peer.view_of(track);
         let slot = &mut peer.slots[index];
         slot.view = view;
-        slot.renew_wish(track);
+        slot.renew_wish(track, self.pressure.cap());
         let wish = slot.wish();
         self.set_target(key, index, wish);
     }

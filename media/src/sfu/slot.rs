@@ -123,11 +123,11 @@ impl Slot {
         self.wish
     }
 
-    /// Works the wish out again. True when it changed.
-    pub fn renew_wish(&mut self, track: &Track) -> bool {
+    /// Works the wish out again, for pictures up to `cap`. True when it changed.
+    pub fn renew_wish(&mut self, track: &Track, cap: Layer) -> bool {
         let wish = match self.audio {
             true => Some(Layer::HIGHEST),
-            false => track.measured.fit(&self.view),
+            false => track.measured.fit(&self.view).map(|fitting| fitting.up_to(cap)),
         };
         std::mem::replace(&mut self.wish, wish) != wish
     }

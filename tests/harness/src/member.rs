@@ -141,6 +141,23 @@ pub struct Member {
     thread: JoinHandle<io::Result<Seat>>,
 }
 
+/// A seat's whole life: work, a round, work.
+fn sit(runtime: &Handle, entry: &Entry, waiting: &mpsc::Receiver<Work>) -> io::Result<Seat> {
+    let mut seat = Seat::enter(runtime, entry)?;
+    let mut open: Vec<Work> = Vec::new();
+    loop {
+        loop {
+            match waiting.try_recv() {
+                Ok(work) => open.push(work),
+                Err(mpsc::TryRecvError::Empty) => break,
+                Err(mpsc::TryRecvError::Disconnected) => return Ok(seat),
+            }
+        }
+        seat.step()?;
+        open.retain_mut(|work| !work(&mut seat));
+    }
+}
+
 impl Member {
     /// Enters on a thread of its own and stays until [`Member::end`].
     ///
@@ -149,20 +166,9 @@ impl Member {
     pub fn spawn(runtime: Handle, entry: Entry) -> io::Result<Self> {
         let (work, waiting) = mpsc::channel();
         let name = format!("bot-{}", entry.account.key);
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
-            let mut seat = Seat::enter(&runtime, &entry)?;
-            let mut open: Vec<Work> = Vec::new();
-            loop {
-                loop {
-                    match waiting.try_recv() {
-                        Ok(work) => open.push(work),
-                        Err(mpsc::TryRecvError::Empty) => break,
-                        Err(mpsc::TryRecvError::Disconnected) => return Ok(seat),
-                    }
-                }
-                seat.step()?;
-                open.retain_mut(|work| !work(&mut seat));
-            }
+        let thread = std::thread::Builder::new().name(name.clone()).spawn(move || {
+            // Who asks for its work next learns only that it is gone.
+            sit(&runtime, &entry, &waiting).inspect_err(|error| eprintln!("{name}: {error}"))
         })?;
         Ok(Self { work, thread })
     }

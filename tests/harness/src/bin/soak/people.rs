@@ -18,6 +18,8 @@ use crate::server::Program;
 /// One in three has a camera, one in six an open microphone: as many as a real meeting shows.
 const CAMERA_EVERY: usize = 3;
 const MICROPHONE_EVERY: usize = 6;
+const AT_ONCE: usize = 5;
+const ENTER_WITHIN: Duration = Duration::from_secs(60);
 /// Something happens to somebody this often.
 const BEAT: Duration = Duration::from_millis(700);
 
@@ -81,16 +83,23 @@ impl Crowd {
         })
     }
 
+    /// A few at a time, as people come; two cores make no more handshakes at once.
     pub fn everybody_in(&mut self) -> io::Result<()> {
-        for number in 0..self.entries.len() {
-            if !self.here.contains_key(&number) {
-                self.come(number)?;
+        let missing: Vec<usize> =
+            (0..self.entries.len()).filter(|number| !self.here.contains_key(number)).collect();
+        for group in missing.chunks(AT_ONCE) {
+            for number in group {
+                self.come(*number)?;
+            }
+            // In means past the handshake; the first of all has nobody to hear yet.
+            for member in group.iter().filter_map(|number| self.here.get(number)) {
+                if !member.until(ENTER_WITHIN, |_| true) {
+                    return Err(io::Error::other("a bot does not get in"));
+                }
             }
         }
-        // In means that media comes: from then on the thread is past its handshake.
         for member in self.here.values() {
-            let limit = Duration::from_secs(60);
-            if !member.until(limit, |seat| seat.bot.stats().packets() > 0) {
+            if !member.until(ENTER_WITHIN, |seat| seat.bot.stats().packets() > 0) {
                 return Err(io::Error::other("a bot hears nothing"));
             }
         }
