@@ -1,5 +1,6 @@
 //! Clocks and gauges of this process, read from the kernel.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 fn read(clock: libc::clockid_t) -> Duration {
@@ -44,4 +45,15 @@ pub fn resident() -> u64 {
         .unwrap_or(0);
     // SAFETY: sysconf has no preconditions.
     pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64
+}
+
+/// Keeps this thread, and those that it starts, on these cores.
+pub fn stay_on(cores: &[usize]) -> io::Result<()> {
+    // SAFETY: an all-zero set is empty; CPU_SET refuses numbers beyond its size by doing nothing.
+    let result = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        cores.iter().for_each(|core| libc::CPU_SET(*core, &mut set));
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use str0m::media::{Direction, MediaKind, Mid};
 
 use crate::clock;
+use crate::flood;
 use crate::publisher::Publisher;
+use crate::rival;
 use crate::scenario::Scenario;
 use crate::sendlog::SendLog;
 use crate::server::{Gauges, Reply, Request};
@@ -59,6 +61,9 @@ pub struct Forwarding {
     pub send_dropped: u64,
     pub gso: bool,
     pub join_cpu_us: f64,
+    /// From the offer to the first media.
+    pub join_ms_p50: f64,
+    pub join_ms_p99: f64,
 }
 
 struct Server {
@@ -71,6 +76,7 @@ impl Server {
     fn start(scenario: &Scenario) -> io::Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(["server", &scenario.shards.to_string(), &scenario.span.to_string()])
+            .arg(scenario.rivals.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -135,14 +141,25 @@ fn candidate(sdp: &str) -> io::Result<SocketAddr> {
 
 /// Runs a scenario against a server process of its own.
 pub fn measure(scenario: &Scenario, length: Duration) -> io::Result<Forwarding> {
+    if scenario.rivals > 0 {
+        clock::stay_on(&[rival::LOAD_CORE])?;
+    }
+    let outcome = run(scenario, length);
+    clock::stay_on(&[rival::SERVER_CORE, rival::LOAD_CORE])?;
+    outcome
+}
+
+fn run(scenario: &Scenario, length: Duration) -> io::Result<Forwarding> {
     let mut server = Server::start(scenario)?;
     let logs: Vec<Arc<SendLog>> = (0..scenario.publishers).map(|_| Arc::default()).collect();
     let mut publishers = Vec::new();
+    let mut address = None;
     for (number, log) in logs.iter().enumerate() {
         let id = number as u64 + 1;
         let lines =
             [(MediaKind::Audio, Direction::SendOnly), (MediaKind::Video, Direction::SendOnly)];
-        let (mut client, mids, _) = server.join((id, id), &lines)?;
+        let (mut client, mids, at) = server.join((id, id), &lines)?;
+        address = Some(at);
         if !client.run_until(JOIN, |_| {}, Client::is_connected)? {
             return Err(io::Error::other("a publisher could not connect"));
         }
@@ -162,6 +179,9 @@ pub fn measure(scenario: &Scenario, length: Duration) -> io::Result<Forwarding> 
                 scope.spawn(move || publisher.run(phase, stop, counter))
             })
             .collect();
+        if let Some(at) = address.filter(|_| scenario.flood > 0) {
+            scope.spawn(move || flood::run(at, scenario.flood, stop));
+        }
         let (welcome, incoming) = sync_channel(scenario.subscribers);
         let pictures = scenario.video_slots;
         let subscribing = Subscribers::new(incoming, pictures, scenario.audience(), logs)?;
@@ -217,6 +237,7 @@ pub fn measure(scenario: &Scenario, length: Duration) -> io::Result<Forwarding> 
 }
 
 fn subscribe(server: &mut Server, scenario: &Scenario, index: usize) -> io::Result<Joining> {
+    let begun = Instant::now();
     let line = |kind, count| std::iter::repeat_n((kind, Direction::RecvOnly), count);
     let lines: Vec<_> = line(MediaKind::Audio, scenario.audio_slots)
         .chain(line(MediaKind::Video, scenario.video_slots))
@@ -224,7 +245,7 @@ fn subscribe(server: &mut Server, scenario: &Scenario, index: usize) -> io::Resu
     let peer = 10_000 + index as u64;
     let owner = if scenario.is_meeting() { index as u64 + 1 } else { peer };
     let (client, _, server) = server.join((peer, owner), &lines)?;
-    Ok(Joining { client, server, sampled: is_sample(index, scenario.subscribers) })
+    Ok(Joining { client, server, begun, sampled: is_sample(index, scenario.subscribers) })
 }
 
 /// Waits until so many have media, or for `limit`: who has failed to join is missed in the report.
@@ -284,6 +305,8 @@ fn fill(forwarding: &mut Forwarding, mut delays: Delays) {
     forwarding.delays_sampled = delays.packets.len();
     (forwarding.frame_us_p50, forwarding.frame_us_p99) = percentiles(&mut delays.frames);
     forwarding.frames_complete = delays.frames.len();
+    let (p50, p99) = percentiles(&mut delays.joins);
+    (forwarding.join_ms_p50, forwarding.join_ms_p99) = (p50 / 1e3, p99 / 1e3);
 }
 
 /// p50 and p99 in microseconds; NaN of nothing.

@@ -5,12 +5,14 @@
 //! publisher and the subscribers.
 
 mod clock;
+mod flood;
 mod floor;
 mod gso;
 mod journal;
 mod load;
 mod publisher;
 mod report;
+mod rival;
 mod scenario;
 mod sendlog;
 mod server;
@@ -26,7 +28,7 @@ use std::time::Duration;
 use scenario::Scenario;
 
 const USAGE: &str = "\
-bench [--only lecture,meeting,shards,viewers,journal] [--subscribers N,N] [--seconds S]
+bench [--only lecture,meeting,shards,viewers,flood,ceiling,journal] [--subscribers N,N] [--seconds S]
       [--json FILE] [--journal-program FILE]";
 
 struct Options {
@@ -44,11 +46,14 @@ fn main() -> io::Result<()> {
             let destinations = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(1);
             floor::reader(destinations)
         }
+        Some("rivals") => {
+            rival::spin(arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(1))
+        }
         Some("server") => {
             let number = |at: usize, otherwise| {
                 arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(otherwise)
             };
-            server::serve(number(1, 1), number(2, usize::MAX))
+            server::serve(number(1, 1), number(2, usize::MAX), number(3, 0))
         }
         _ => bench(&options(&arguments)?),
     }
@@ -94,6 +99,11 @@ fn scenarios(subscribers: &[usize]) -> Vec<(&'static str, Scenario)> {
     all.push(("shards", Scenario::lecture(300)));
     all.push(("shards", Scenario::lecture(300).on_shards(2, 150)));
     all.push(("viewers", Scenario::lecture(1_000).on_shards(2, 150)));
+    // The same meeting, in peace and under a flood of requests of nobody's.
+    all.push(("flood", Scenario::meeting(8, 8, 8)));
+    all.push(("flood", Scenario::meeting(8, 8, 8).flooded(20_000)));
+    // Ever more viewers on an eighth of a core, until it can do no more, and further.
+    all.extend([100, 200, 300, 400, 600].map(|n| ("ceiling", Scenario::lecture(n).beside(7))));
     all
 }
 

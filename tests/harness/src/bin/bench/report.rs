@@ -88,6 +88,8 @@ fn table(kind: &str, rows: &[&Row]) -> String {
     line("datagrams a message to the kernel", &|row| {
         format!("{:.2}", row.forwarding.datagrams_per_message)
     });
+    line("join until media, p50 (ms)", &|row| format!("{:.0}", row.forwarding.join_ms_p50));
+    line("join until media, p99 (ms)", &|row| format!("{:.0}", row.forwarding.join_ms_p99));
     line("join, CPU (µs, with the media meanwhile)", &|row| {
         format!("{:.0}", row.forwarding.join_cpu_us)
     });

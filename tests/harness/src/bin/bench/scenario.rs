@@ -13,14 +13,29 @@ pub struct Scenario {
     /// Of the server, and peers on one from which on a room is on several.
     pub shards: usize,
     pub span: usize,
+    /// Spinning threads on the server's core: it is left one part in so many and one.
+    pub rivals: usize,
+    /// STUN requests a second of nobody's, at the server's port.
+    pub flood: u32,
 }
 
 /// Never span.
 const WHOLE: usize = usize::MAX;
 
 impl Scenario {
+    const NOBODY: Self = Self {
+        publishers: 0,
+        subscribers: 0,
+        audio_slots: 0,
+        video_slots: 0,
+        shards: 1,
+        span: WHOLE,
+        rivals: 0,
+        flood: 0,
+    };
+
     pub fn lecture(subscribers: usize) -> Self {
-        Self { publishers: 1, subscribers, audio_slots: 1, video_slots: 1, shards: 1, span: WHOLE }
+        Self { publishers: 1, subscribers, audio_slots: 1, video_slots: 1, ..Self::NOBODY }
     }
 
     /// Everybody publishes; each receives at most so many pictures and voices.
@@ -30,13 +45,20 @@ impl Scenario {
             subscribers: people,
             audio_slots: voices.min(people - 1),
             video_slots: tiles.min(people - 1),
-            shards: 1,
-            span: WHOLE,
+            ..Self::NOBODY
         }
     }
 
     pub fn on_shards(self, shards: usize, span: usize) -> Self {
         Self { shards, span, ..self }
+    }
+
+    pub fn beside(self, rivals: usize) -> Self {
+        Self { rivals, ..self }
+    }
+
+    pub fn flooded(self, flood: u32) -> Self {
+        Self { flood, ..self }
     }
 
     pub fn is_meeting(&self) -> bool {
@@ -53,8 +75,14 @@ impl Scenario {
     }
 
     pub fn name(&self) -> String {
-        let shards =
+        let mut shards =
             if self.shards > 1 { format!(", {} shards", self.shards) } else { String::new() };
+        if self.rivals > 0 {
+            shards += &format!(", 1/{} core", self.rivals + 1);
+        }
+        if self.flood > 0 {
+            shards += ", flooded";
+        }
         match self.audience() {
             _ if !self.is_meeting() => format!("1 -> {}{shards}", self.subscribers),
             Some(_) => format!("meeting of {}", self.publishers),

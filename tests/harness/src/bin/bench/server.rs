@@ -7,7 +7,7 @@ use media::api::{OfferRequest, OwnerId, PeerId, RoomId, Source, Watch};
 use media_io::{Media, MediaConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::clock;
+use crate::{clock, rival};
 
 const ROOM: RoomId = RoomId(1);
 
@@ -39,7 +39,8 @@ pub struct Gauges {
 }
 
 /// Until its input ends; a room with more than `span` peers is on several of the `shards`.
-pub fn serve(shards: usize, span: usize) -> io::Result<()> {
+pub fn serve(shards: usize, span: usize, rivals: usize) -> io::Result<()> {
+    let _rivals = rival::share_core(rivals)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut config = MediaConfig::new(vec![address; shards], vec![Ipv4Addr::LOCALHOST.into()]);

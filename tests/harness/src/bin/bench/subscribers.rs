@@ -26,12 +26,15 @@ const SAMPLE: usize = 4;
 pub struct Joining {
     pub client: Client,
     pub server: SocketAddr,
+    /// When its offer was made.
+    pub begun: Instant,
     pub sampled: bool,
 }
 
 struct Subscriber {
     client: Client,
     server: SocketAddr,
+    begun: Instant,
     sampled: bool,
     streams: Vec<Stream>,
     /// Pictures whose publisher is not known yet.
@@ -55,6 +58,8 @@ pub struct Delays {
     pub packets: Vec<Duration>,
     /// From the sending of a frame's first packet to the last arrival of its last packet.
     pub frames: Vec<Duration>,
+    /// From the offer of a subscriber to its first media; of all, not of the window.
+    pub joins: Vec<Duration>,
     /// Packets sent to subscribers since the window began, by their numbers, and those that came.
     pub expected: u64,
     pub received: u64,
@@ -127,7 +132,10 @@ impl Subscribers {
                 media += 1;
                 let at = one.streams.iter().position(|stream| stream.ssrc == header.ssrc);
                 let at = at.unwrap_or_else(|| {
-                    began += usize::from(one.streams.is_empty());
+                    if one.streams.is_empty() {
+                        began += 1;
+                        delays.joins.push(one.begun.elapsed());
+                    }
                     one.streams.push(Stream::new(header.ssrc, header.sequence));
                     one.streams.len() - 1
                 });
@@ -177,13 +185,14 @@ impl Subscribers {
 
     /// Takes in those who have joined since.
     fn welcome(&mut self) -> io::Result<()> {
-        while let Ok(Joining { mut client, server, sampled }) = self.incoming.try_recv() {
+        while let Ok(Joining { mut client, server, begun, sampled }) = self.incoming.try_recv() {
             sink::stamp_arrivals(client.socket())?;
             self.sink.add(client.socket().try_clone()?)?;
             client.tick(Instant::now())?;
             flush(&mut client, |_| {})?;
             let unknown = self.pictures;
-            self.all.push(Subscriber { client, server, sampled, streams: Vec::new(), unknown });
+            let streams = Vec::new();
+            self.all.push(Subscriber { client, server, begun, sampled, streams, unknown });
         }
         Ok(())
     }
