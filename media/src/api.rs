@@ -216,6 +216,14 @@ pub enum Event {
         source: Source,
         active: [bool; MAX_SPATIAL],
     },
+    /// Which codec the publisher of a source is to send now; it offers again, and the answer names
+    /// that codec first. Somebody came who lacks the one before, or all have a better one.
+    PublishCodec {
+        room: RoomId,
+        peer: PeerId,
+        source: Source,
+        codec: Codec,
+    },
     /// Loudest speaker changed (by the audio-level header extension).
     Speaker {
         room: RoomId,
@@ -240,6 +248,7 @@ impl Event {
             | Event::Slots { room, .. }
             | Event::Assignments { room, .. }
             | Event::PublishLayers { room, .. }
+            | Event::PublishCodec { room, .. }
             | Event::Speaker { room, .. }
             | Event::RoomFailed { room } => room,
         }

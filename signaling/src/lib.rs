@@ -19,5 +19,6 @@ pub use connection::{Closed, Connection, Incoming, State};
 pub use error::{ErrorCode, WireError};
 pub use message::{
     Answer, Assignment, ClientMessage, Event, Hello, LeaveReason, Offer, PROTOCOL_VERSION,
-    ParticipantQuality, Publication, Reply, Request, ServerMessage, ShownTrack, Source, Welcome,
+    ParticipantQuality, Publication, Reply, Request, ServerMessage, ShownTrack, Source, VideoCodec,
+    Welcome,
 };

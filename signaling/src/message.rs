@@ -137,6 +137,15 @@ pub enum Source {
     ScreenAudio,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum VideoCodec {
+    Vp8,
+    Vp9,
+    H264,
+    Av1,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
@@ -267,6 +276,11 @@ pub enum Event {
     PublishLayers {
         source: Source,
         active: [bool; 3],
+    },
+    /// Send my picture in this codec from now on: offer again, the answer names it first.
+    PublishCodec {
+        source: Source,
+        codec: VideoCodec,
     },
     Speaker {
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,8 @@
 
 use signaling::view::{ChatMessage, Grade, MemberClass, Role, SessionState};
 use signaling::{
-    Assignment, Event, Publication, Reply, Request, ShownTrack, Source, Welcome, WireError,
+    Assignment, Event, Publication, Reply, Request, ShownTrack, Source, VideoCodec, Welcome,
+    WireError,
 };
 use uuid::Uuid;
 
@@ -125,6 +126,11 @@ pub enum MediaNotice {
         endpoint: EndpointId,
         source: Source,
         active: [bool; 3],
+    },
+    PublishCodec {
+        endpoint: EndpointId,
+        source: Source,
+        codec: VideoCodec,
     },
     Speaker {
         endpoint: Option<EndpointId>,

@@ -230,6 +230,12 @@ impl RoomState {
                     self.out.push(Effect::Send { endpoint, event });
                 }
             }
+            MediaNotice::PublishCodec { endpoint, source, codec } => {
+                if self.here.endpoints.contains_key(&endpoint) {
+                    let event = Event::PublishCodec { source, codec };
+                    self.out.push(Effect::Send { endpoint, event });
+                }
+            }
             MediaNotice::Speaker { endpoint } => {
                 let speaker = endpoint.and_then(|id| self.here.person_of(id));
                 if speaker != self.speaker {

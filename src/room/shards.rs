@@ -6,12 +6,12 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use media::api::{
-    Assignment as MediaAssignment, Event, GoneReason, OfferError, OfferRequest, OwnerId, PeerId,
-    RoomId, Source as MediaSource, TrackView as MediaTrackView, View, Watch,
+    Assignment as MediaAssignment, Codec, Event, GoneReason, OfferError, OfferRequest, OwnerId,
+    PeerId, RoomId, Source as MediaSource, TrackView as MediaTrackView, View, Watch,
 };
 use media::stats::RoomStats;
 use media_io::{CaptureError, CaptureProblem, CaptureStatus, CaptureTarget, Media, MediaStats};
-use signaling::{Answer, Assignment, ErrorCode, ShownTrack, Source, WireError};
+use signaling::{Answer, Assignment, ErrorCode, ShownTrack, Source, VideoCodec, WireError};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -321,9 +321,24 @@ fn notice(event: Event) -> Option<MediaNotice> {
             source: from_media(source),
             active,
         },
+        Event::PublishCodec { peer, source, codec, .. } => MediaNotice::PublishCodec {
+            endpoint: endpoint(peer),
+            source: from_media(source),
+            codec: video_codec(codec)?,
+        },
         Event::Speaker { peer, .. } => MediaNotice::Speaker { endpoint: peer.map(endpoint) },
         Event::RoomFailed { .. } => MediaNotice::RoomFailed,
     })
+}
+
+fn video_codec(codec: Codec) -> Option<VideoCodec> {
+    match codec {
+        Codec::Opus => None,
+        Codec::Vp8 => Some(VideoCodec::Vp8),
+        Codec::Vp9 => Some(VideoCodec::Vp9),
+        Codec::H264 => Some(VideoCodec::H264),
+        Codec::Av1 => Some(VideoCodec::Av1),
+    }
 }
 
 fn refusal(error: &OfferError) -> WireError {

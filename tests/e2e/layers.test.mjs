@@ -3,41 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Chromium } from './lib/browsers.mjs';
+import { largeCamera, Layered } from './lib/layered.mjs';
 import { openMeeting } from './lib/meeting.mjs';
-import { Person } from './lib/person.mjs';
 import { Server } from './lib/server.mjs';
-
-/** Like everybody else, but with all three camera layers. */
-class Layered extends Person {
-  address(url) {
-    const full = new URL(super.address(url));
-    full.searchParams.delete('layers');
-    return full.href;
-  }
-}
-
-/** A camera of 960 × 540 in place of the small one: enough lines for three layers. */
-function largeCamera() {
-  const plain = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  navigator.mediaDevices.getUserMedia = async (wanted = {}) => {
-    const stream = await plain(wanted);
-    const [small] = stream.getVideoTracks();
-    if (!small) return stream;
-    const video = document.createElement('video');
-    video.muted = true;
-    video.srcObject = new MediaStream([small]);
-    await video.play();
-    const canvas = document.createElement('canvas');
-    canvas.width = 960;
-    canvas.height = 540;
-    const pen = canvas.getContext('2d');
-    setInterval(() => pen.drawImage(video, 0, 0, 960, 540), 66);
-    const [track] = canvas.captureStream(15).getVideoTracks();
-    // A canvas cannot be resized by its track.
-    track.applyConstraints = async () => undefined;
-    return new MediaStream([...stream.getAudioTracks(), track]);
-  };
-}
 
 /** Layers that this page's camera sends: rid → {active, width}; width of those that send now. */
 const sending = (person) =>
@@ -112,7 +80,7 @@ describe('camera layers', { timeout: 180_000 }, () => {
   before(async () => {
     const person = async (key, index) => {
       const made = new Layered(server, key, await chromium.page(index));
-      await made.page.raw.addInitScript(largeCamera);
+      await made.page.init(largeCamera);
       return made;
     };
     publisher = await person('secretary', 1);

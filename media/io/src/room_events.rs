@@ -76,6 +76,10 @@ fn replaces(new: &Event, old: &Event) -> bool {
         (
             Event::PublishLayers { peer: new, source: of_new, .. },
             Event::PublishLayers { peer: old, source: of_old, .. },
+        )
+        | (
+            Event::PublishCodec { peer: new, source: of_new, .. },
+            Event::PublishCodec { peer: old, source: of_old, .. },
         ) => (new, of_new) == (old, of_old),
         _ => false,
     }

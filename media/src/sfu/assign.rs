@@ -39,6 +39,7 @@ impl Shard {
             let heard = self.usable_voices(room, heard);
             self.tell_wanted_slots(room, key, heard, seen);
         }
+        self.agree_on_codecs(now, room);
         self.now = Some(now);
     }
 

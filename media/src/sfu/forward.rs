@@ -103,6 +103,8 @@ pub(super) fn to_subscriber(
             counters.drop_redundant += 1;
             continue;
         }
+        // Pictures of VP9 name others by the difference of their ids: holes stay.
+        let picture_id = work.picture.picture_id.filter(|_| track.codec == Codec::Vp8);
         let structure = track.layers[usize::from(work.layer)].structure.as_deref();
         let frame = Frame {
             timestamp: work.header.timestamp,
@@ -121,14 +123,14 @@ pub(super) fn to_subscriber(
                 track.want_key_frame(work.layer);
             }
             if !verdict.keep {
-                slot.rewriter.leave_out(work.seq, work.picture.picture_id);
+                slot.rewriter.leave_out(work.seq, picture_id);
                 counters.drop_layer += 1;
                 continue;
             }
         } else {
             wanted = slot.filter.passes(&frame);
         }
-        let passed = slot.rewriter.pass(now, work.seq, work.picture.picture_id, wanted);
+        let passed = slot.rewriter.pass(now, work.seq, picture_id, wanted);
         let (Some(place), Some(epoch)) = (passed, slot.rewriter.current().copied()) else {
             counters.drop_stale += 1;
             continue;

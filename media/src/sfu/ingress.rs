@@ -9,6 +9,7 @@ use super::track::Track;
 use super::work::{Scan, Work, range};
 use crate::api::{Codec, Tap};
 use crate::rtp::packet::{self, Header};
+use crate::rtp::seq::extend16;
 use crate::rtp::{dd, h264, keyframe, red, vp8, vp9};
 use crate::shard::{Datagram, Egress, Shard, TapSink};
 use crate::transport::{Packet, Remote, SrtpError, StunOutcome, classify, stun_local_ufrag};
@@ -196,8 +197,14 @@ impl Shard {
             Role::Rtx(_) | Role::None => return self.counters.drop_payload_type += 1,
         };
         if track.started && codec != track.codec {
-            return self.counters.drop_payload_type += 1;
+            if !turns(track, binding.layer, &header, codec, plain) {
+                return self.counters.drop_payload_type += 1;
+            }
+            self.change_codec(binding.track);
         }
+        let Some(track) = self.tracks.get_mut(binding.track) else {
+            return self.counters.drop_no_track += 1;
+        };
         let padding = header.payload_len() == 0;
         if !track.started && !padding {
             let payload_type = header.payload_type;
@@ -458,9 +465,26 @@ impl Shard {
                 codec,
             });
         }
+        self.retune(key);
         self.update_capture(key);
         self.assign(now, room);
     }
+}
+
+/// Does a track go over to another codec with this packet? That begins with a key frame, which is
+/// asked for where its first packet was lost.
+fn turns(track: &mut Track, at: u8, header: &Header, codec: Codec, packet: &[u8]) -> bool {
+    let layer = &track.layers[usize::from(at)];
+    let highest = layer.receiver.highest();
+    let newer = extend16(highest, header.sequence) > highest;
+    if track.relayed || track.is_audio() || header.payload_len() == 0 || !newer {
+        return false;
+    }
+    let begins = keyframe::starts_decoding(codec, &packet[header.payload_range()]);
+    if !begins {
+        track.want_key_frame(at);
+    }
+    begins
 }
 
 /// Reads what the payload and the dependency descriptor say of a packet. False: malformed.

@@ -7,6 +7,7 @@
 
 pub mod allocator;
 mod assign;
+mod codecs;
 mod control;
 pub(crate) mod downlink;
 mod egress;

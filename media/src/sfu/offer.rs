@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::codecs::Codecs;
 use super::downlink::Downlink;
 use super::ingress::bind;
 use super::peer::{Binding, Peer, PeerKey, Role, Section, ids_of};
@@ -9,7 +10,7 @@ use super::room::RoomKey;
 use super::slot::{Slot, SlotSeed};
 use super::timers::REPORT_INTERVAL;
 use super::track::{Publication, Track, TrackKey};
-use crate::api::{OfferAnswer, OfferError, OfferRequest, PeerId, Source, TrackId, Watch};
+use crate::api::{Codec, OfferAnswer, OfferError, OfferRequest, PeerId, Source, TrackId, Watch};
 use crate::bwe::twcc::Recorder;
 use crate::shard::Shard;
 use crate::transport::{
@@ -39,8 +40,10 @@ impl Shard {
         self.retire(now, key, &offer, request);
         if let Some(peer) = self.peers.get_mut(key) {
             peer.learn_types();
+            peer.learn_codecs();
             peer.told_slots = (0, 0);
         }
+        self.note_answered(key);
         self.bind_announced(now, key);
         self.refresh_types(key);
         self.announce_peer(key);
@@ -142,6 +145,7 @@ impl Shard {
             twcc: Recorder::new(now),
             rtcp_ssrc: number(16) as u32 | 1,
             slots: Vec::new(),
+            decodes: Codecs::default(),
             views: None,
             downlink: Downlink::default(),
             rtt: None,
@@ -185,11 +189,12 @@ impl Shard {
         key: PeerKey,
         request: &OfferRequest,
         offered: &OfferMedia,
-        common: Negotiated,
+        mut common: Negotiated,
     ) -> AnswerMedia {
         let source = wanted_source(request, offered);
         let publishes = source.is_some();
         if let Some(source) = source {
+            self.order_codecs(key, &offered.mid, &offered.codecs, &mut common);
             self.publish(now, key, offered, &common, source);
         }
         let watches = self.peers.get(key).is_some_and(|peer| peer.watch != Watch::Nobody);
@@ -215,6 +220,7 @@ impl Shard {
             let section = &mut peer.sections[at];
             if section.source == source && section.negotiated.rids == common.rids {
                 section.negotiated = common.clone();
+                section.offered = offered_codecs(offered, common);
                 section.ssrcs.clone_from(&offered.ssrcs);
                 return;
             }
@@ -234,6 +240,7 @@ impl Shard {
             mid: offered.mid.clone(),
             source,
             negotiated: common.clone(),
+            offered: offered_codecs(offered, common),
             ssrcs: offered.ssrcs.clone(),
             track,
         });
@@ -395,6 +402,14 @@ fn common_of(offered: &OfferMedia) -> Option<Negotiated> {
         return None;
     }
     negotiate(offered)
+}
+
+/// What both have, in the order of the offer.
+fn offered_codecs(offered: &OfferMedia, common: &Negotiated) -> Vec<Codec> {
+    let known = |codec: &Codec| common.codec(*codec).is_some();
+    let mut codecs: Vec<Codec> = offered.codecs.iter().map(|c| c.codec).filter(known).collect();
+    codecs.dedup();
+    codecs
 }
 
 /// What a sending m-line is allowed to carry.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use slotmap::new_key_type;
 
+use super::codecs::Codecs;
 use super::downlink::Downlink;
 use super::room::RoomKey;
 use super::slot::Slot;
@@ -45,6 +46,8 @@ pub struct Section {
     pub mid: String,
     pub source: Source,
     pub negotiated: Negotiated,
+    /// Its codecs, best first, as its publisher offers them.
+    pub offered: Vec<Codec>,
     pub ssrcs: Vec<SsrcInfo>,
     pub track: TrackKey,
 }
@@ -74,6 +77,8 @@ pub struct Peer {
     pub twcc: Recorder,
     pub rtcp_ssrc: u32,
     pub slots: Vec<Slot>,
+    /// Video that its slots take.
+    pub decodes: Codecs,
     /// What it shows, once it said so.
     pub views: Option<Vec<TrackView>>,
     pub downlink: Downlink,

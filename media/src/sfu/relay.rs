@@ -279,6 +279,7 @@ impl Shard {
             mid: published.track.0.to_string(),
             source: published.source,
             negotiated,
+            offered: Vec::new(),
             ssrcs: Vec::new(),
             track,
         });
@@ -362,6 +363,14 @@ impl Shard {
         if track.relayed {
             self.relay.tracks.remove(&track.id);
         }
+    }
+
+    /// A track of this shard goes on as another, in another codec.
+    pub(crate) fn replace_relayed(&mut self, old: TrackId, key: TrackKey, links: u64) {
+        for shard in Relay::shards(links) {
+            self.relay.word(shard, Word::Ended { track: old });
+        }
+        self.announce(key, links);
     }
 
     pub(crate) fn announce_switch(&mut self, key: TrackKey) {

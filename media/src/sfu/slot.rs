@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::codecs::Codecs;
 use super::filter::Filter;
 use super::layer::{Layer, View};
 use super::repair::Repair;
@@ -116,6 +117,10 @@ impl Slot {
         self.red_pt = negotiated.red_pt;
         self.ids = ids;
         self.nack = negotiated.codecs.iter().any(|c| c.rtcp_fb.contains(&RtcpFeedback::Nack));
+    }
+
+    pub fn decodes(&self) -> Codecs {
+        Codecs::of(self.codecs.iter().map(|codec| codec.codec))
     }
 
     /// The highest layer of its track that is of use to the subscriber; None: it shows nothing.

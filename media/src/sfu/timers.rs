@@ -57,6 +57,7 @@ impl Shard {
             at += 1;
             if !self.wish_upstream(now, key) {
                 self.lower_layers(now, key);
+                self.raise_codecs(now, key);
                 self.speak(now, key, egress);
                 self.drain_transport(now, key, egress);
             }
@@ -144,6 +145,7 @@ impl Shard {
             for section in &peer.sections {
                 let Some(track) = self.tracks.get(section.track) else { continue };
                 earlier(track.publishing.due());
+                earlier(track.agreement.due());
                 for layer in track.layers.iter().filter(|layer| layer.ssrc != 0) {
                     earlier(layer.receiver.nack_due());
                     earlier(layer.keyframe.due(now));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use slotmap::new_key_type;
 
 use super::cache::{self, PacketCache};
+use super::codecs::Agreement;
 use super::keyframe::KeyframeRequest;
 use super::layer::{Layer as Quality, MAX_SPATIAL, Measured};
 use super::nack;
@@ -110,6 +111,7 @@ pub struct Track {
     /// What is known of its layers: sizes and bitrates.
     pub measured: Measured,
     pub publishing: Publishing,
+    pub agreement: Agreement,
     /// Waits in the shard's list of tracks to review; and its pictures have another size.
     pub review: bool,
     pub resized: bool,
@@ -174,6 +176,7 @@ impl Track {
             best: 0,
             measured,
             publishing: Publishing::default(),
+            agreement: Agreement::default(),
             review: false,
             resized: false,
             subscribers: Vec::new(),
@@ -203,6 +206,22 @@ impl Track {
             *layer = Layer { generation, totals, ..next };
         }
         layer.ssrc = ssrc;
+    }
+
+    /// Becomes another track in the same place: its publisher goes on in another codec under the
+    /// same SSRCs.
+    pub fn begin_anew(&mut self, id: TrackId) {
+        self.id = id;
+        self.started = false;
+        self.capturing = false;
+        self.captured = None;
+        self.measured = Measured::new(self.layers.len());
+        self.resized = false;
+        for layer in &mut self.layers {
+            layer.generation += 1;
+            layer.keyframe = KeyframeRequest::default();
+            layer.structure = None;
+        }
     }
 
     /// Notes a packet of a layer, and chooses the best one again. True when other layers arrive

@@ -214,7 +214,25 @@ impl World {
         for opus in codecs.filter(|params| params.spec().codec == Format::Opus) {
             opus.set_fb_nack(nack);
         }
-        let mut rtc = config.build(self.now);
+        self.add(tag, config.build(self.now), nack)
+    }
+
+    /// A bot with these kinds of video, best first.
+    pub fn bot_of(&mut self, tag: u8, video: &[Format]) -> usize {
+        let mut config = Rtc::builder().set_rtp_mode(true).clear_codecs().enable_opus(true, false);
+        for format in video {
+            config = match format {
+                Format::Vp8 => config.enable_vp8(true),
+                Format::Vp9 => config.enable_vp9(true),
+                Format::H264 => config.enable_h264(true),
+                Format::Av1 => config.enable_av1(true),
+                other => panic!("{other:?} is no video"),
+            };
+        }
+        self.add(tag, config.build(self.now), false)
+    }
+
+    fn add(&mut self, tag: u8, mut rtc: Rtc, nack: bool) -> usize {
         let addr = SocketAddr::from(([10, 0, 1, tag], 5000 + self.bots.len() as u16));
         rtc.add_local_candidate(Candidate::host(addr, "udp").unwrap());
         self.bots.push(Bot {

@@ -1,6 +1,6 @@
 //! What is seen and heard, and by whom it may be sent; chat and hands.
 
-use signaling::{Answer, ErrorCode, Event, Offer, Publication, Request, Source};
+use signaling::{Answer, ErrorCode, Event, Offer, Publication, Request, Source, VideoCodec};
 
 use super::*;
 use crate::room::effect::{MediaCommand, MediaNotice};
@@ -170,6 +170,20 @@ fn media_that_is_gone_is_not_shown_as_on() {
     let effects = world.handle(Input::Media(gone));
     assert_eq!(sent_to(&effects, ALICE), [&Event::MediaConnected { connected: false }]);
     assert_eq!(shown(&world, ALICE), (false, false, false));
+}
+
+#[test]
+fn who_publishes_is_told_the_codec_and_nobody_else() {
+    let mut world = World::new();
+    world.join(ALICE);
+    world.join(BOB);
+    publish(&mut world, ALICE, &[Source::Screen]);
+    let (source, codec) = (Source::Screen, VideoCodec::Vp8);
+    let notice = |n| MediaNotice::PublishCodec { endpoint: endpoint(n), source, codec };
+    let effects = world.handle(Input::Media(notice(ALICE)));
+    assert_eq!(sent_to(&effects, ALICE), [&Event::PublishCodec { source, codec }]);
+    assert_eq!(effects.len(), 1);
+    assert_eq!(world.handle(Input::Media(notice(999))), [], "who has gone is told nothing");
 }
 
 #[test]

@@ -62,6 +62,8 @@ export class Chromium {
       reload: () => page.reload(),
       click: (id) => page.getByTestId(id).first().click({ timeout: 20_000 }),
       fill: (id, text) => page.getByTestId(id).first().fill(text, { timeout: 20_000 }),
+      /** Runs in the page before its own scripts, each time that it is loaded. */
+      init: (fn, arg) => page.addInitScript(fn, arg),
       evaluate: (fn, arg) => page.evaluate(fn, arg),
       until: (fn, arg, timeout = 20_000) => until(page, fn, arg, timeout),
       screenshot: (file, options = {}) => page.screenshot({ path: file, ...options }),
@@ -100,8 +102,10 @@ export class Firefox {
     return self;
   }
 
+  /** A person with cookies of their own. */
   async page(index) {
-    const page = await this.browser.newPage();
+    const context = await this.browser.createBrowserContext();
+    const page = await context.newPage();
     await page.setViewport({ width: 1366, height: 768 });
     await page.evaluateOnNewDocument(install, { index, colours: COLOURS, frequency: tone(index) });
     const element = (id) => page.waitForSelector(`[data-testid="${id}"]`, { visible: true, timeout: 20_000 });
@@ -113,10 +117,11 @@ export class Firefox {
       reload: () => page.reload(),
       click: async (id) => (await element(id)).click(),
       fill: async (id, text) => (await element(id)).type(text),
+      init: (fn, arg) => page.evaluateOnNewDocument(fn, arg),
       evaluate: (fn, arg) => page.evaluate(fn, arg),
       until: (fn, arg, timeout = 20_000) => until(page, fn, arg, timeout),
       screenshot: (file, options = {}) => page.screenshot({ path: file, ...options }),
-      close: () => page.close(),
+      close: () => context.close(),
     };
   }
 

@@ -55,6 +55,7 @@ export function reduce(view: RoomView, event: RoomEvent): RoomView {
     case "slots":
     case "assignments":
     case "publish_layers":
+    case "publish_codec":
     case "muted":
     case "replaced":
     case "may_publish":

@@ -1,4 +1,7 @@
-/** Which codecs are offered, in which order: RED before Opus, VP8 with its RTX, nothing else. */
+/**
+ * Which codecs are offered, in which order: RED before Opus; VP8 for cameras, because weak machines
+ * encode several of it; for a shared screen what shows text best. The answer says which is sent.
+ */
 
 export interface Codec {
   mimeType: string;
@@ -9,6 +12,20 @@ export interface Codec {
 
 const AUDIO = ["audio/red", "audio/opus"];
 const VIDEO = ["video/vp8", "video/rtx"];
+
+/** What an encoder or decoder of ours may be: one form of each codec, because an offer has many slots. */
+const FORMS: Record<string, (parameters: string) => boolean> = {
+  // 8 bits a sample, 4:2:0.
+  "video/vp9": (parameters) => !/profile-id=[1-9]/.test(parameters),
+  "video/av1": (parameters) => !/profile=[1-9]/.test(parameters),
+  // The one form that every browser with H.264 decodes.
+  "video/h264": (parameters) => /packetization-mode=1/.test(parameters) && /profile-level-id=42e0/i.test(parameters),
+};
+
+const formOf = (mime: string, available: readonly Codec[]): Codec | undefined =>
+  available.find(
+    (codec) => codec.mimeType.toLowerCase() === mime && (FORMS[mime]?.(codec.sdpFmtpLine ?? "") ?? true),
+  );
 
 /**
  * The wanted codecs of those that the browser has, best first; empty when the main one is missing,
@@ -21,20 +38,28 @@ export function preferred(kind: "audio" | "video", available: readonly Codec[]):
   return chosen.some((codec) => codec.mimeType.toLowerCase() === main) ? chosen : [];
 }
 
-const isH264 = (codec: Codec) =>
-  codec.mimeType.toLowerCase() === "video/h264"
-  && /packetization-mode=1/.test(codec.sdpFmtpLine ?? "")
-  && /profile-level-id=42e0/i.test(codec.sdpFmtpLine ?? "");
+/** VP8 among others, RTX last. */
+function withVp8(before: readonly string[], after: readonly string[], available: readonly Codec[]): Codec[] {
+  const [vp8, ...rtx] = preferred("video", available);
+  if (!vp8) return [];
+  const forms = (mimes: readonly string[]) => mimes.flatMap((mime) => formOf(mime, available) ?? []);
+  return [...forms(before), vp8, ...forms(after), ...rtx];
+}
 
 /**
- * What a slot takes: besides what we send ourselves the one form of H.264 that every browser with
- * H.264 decodes, for encoders that publish by WHIP. One payload type: an offer has many slots.
+ * What a shared screen may be sent in, best first. VP9 before AV1: older machines decode it in
+ * hardware, and encode it at half the cost.
+ */
+export function shareable(available: readonly Codec[]): Codec[] {
+  return withVp8(["video/vp9", "video/av1"], [], available);
+}
+
+/**
+ * What a slot takes: besides what we send ourselves H.264, for encoders that publish by WHIP.
  */
 export function receivable(kind: "audio" | "video", available: readonly Codec[]): Codec[] {
-  const own = preferred(kind, available);
-  const h264 = kind === "video" ? available.find(isH264) : undefined;
-  if (own.length === 0 || !h264) return own;
-  return own.flatMap((codec) => (codec.mimeType.toLowerCase() === "video/rtx" ? [h264, codec] : [codec]));
+  if (kind === "audio") return preferred(kind, available);
+  return withVp8([], ["video/vp9", "video/av1", "video/h264"], available);
 }
 
 export interface Encoding {
@@ -79,4 +104,5 @@ export function usefulEncodings(layered: boolean, useful: readonly boolean[] | u
 }
 
 export const SINGLE_ENCODING = { active: true, maxBitrate: 500_000, maxFramerate: 15 };
-export const SCREEN_ENCODING = { active: true, maxBitrate: 2_500_000, maxFramerate: 15 };
+/** Three temporal layers: a viewer on a slow line gets fewer pictures, each as sharp. */
+export const SCREEN_ENCODING = { active: true, maxBitrate: 2_500_000, maxFramerate: 15, scalabilityMode: "L1T3" };

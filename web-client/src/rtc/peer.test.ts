@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Answer, Offer } from "@/protocol/generated/protocol";
 import { RequestError } from "@/protocol/errors";
 import { FakePeerConnection } from "@/dev/fakePeer";
+import type { Codec } from "./codecs";
 import { PeerManager, trackKey, type PeerOptions, type RemoteTrack } from "./peer";
 
 const track = (kind: "audio" | "video", name: string, height = 720) =>
@@ -94,13 +95,55 @@ describe("offering", () => {
     expect(pc.transceivers.map((one) => one.codecs)).toEqual([["video/VP8", "video/rtx"], ["audio/red", "audio/opus"]]);
   });
 
-  it("takes in a slot the H.264 of encoders too, in one form", async () => {
-    const h264 = (profile: string, mode = 1) =>
-      ({ mimeType: "video/H264", clockRate: 90_000, sdpFmtpLine: `level-asymmetry-allowed=1;packetization-mode=${mode};profile-level-id=${profile}` });
-    const video = [h264("42001f"), h264("42e01f", 0), h264("42e01f"), h264("64001f"), ...CODECS.video];
-    manager({ codecs: (kind) => (kind === "video" ? video : CODECS.audio) }).setSlots(0, 1);
+  /** As Chromium lists them. */
+  const form = (mimeType: string, sdpFmtpLine?: string) => ({ mimeType, clockRate: 90_000, ...(sdpFmtpLine ? { sdpFmtpLine } : {}) });
+  const h264 = (profile: string, mode = 1) =>
+    form("video/H264", `level-asymmetry-allowed=1;packetization-mode=${mode};profile-level-id=${profile}`);
+  const MANY = [
+    h264("42001f"), h264("42e01f", 0), h264("42e01f"), h264("64001f"), ...CODECS.video.slice(1),
+    form("video/AV1", "level-idx=5;profile=1;tier=0"), form("video/AV1", "level-idx=5;profile=0;tier=0"),
+    form("video/VP9", "profile-id=2"), form("video/VP9", "profile-id=0"),
+  ];
+  let preferences: Codec[][];
+  const keeping = () => {
+    preferences = [];
+    const add = pc.addTransceiver.bind(pc);
+    pc.addTransceiver = (what, init) => {
+      const made = add(what, init);
+      made.setCodecPreferences = (codecs) => void preferences.push(codecs as Codec[]);
+      return made;
+    };
+  };
+  const lines = (codecs: Codec[] | undefined) => codecs?.map((one) => [one.mimeType, one.sdpFmtpLine].filter(Boolean).join(" "));
+
+  it("takes in a slot what others may send, in one form of each", async () => {
+    keeping();
+    manager({ codecs: (kind) => (kind === "video" ? MANY : CODECS.audio) }).setSlots(0, 1);
     await settle();
-    expect(pc.transceivers.map((one) => one.codecs)).toEqual([["video/VP8", "video/H264", "video/rtx"]]);
+    expect(lines(preferences[0])).toEqual([
+      "video/VP8", "video/VP9 profile-id=0", "video/AV1 level-idx=5;profile=0;tier=0",
+      "video/H264 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", "video/rtx",
+    ]);
+  });
+
+  it("offers a shared screen in VP9, else AV1, else VP8, and a camera in VP8", async () => {
+    keeping();
+    const peer = manager({ codecs: (kind) => (kind === "video" ? MANY : CODECS.audio) });
+    void peer.publish("screen", track("video", "screen"));
+    void peer.publish("camera", track("video", "cam"));
+    await settle();
+    expect(lines(preferences[0])).toEqual([
+      "video/VP9 profile-id=0", "video/AV1 level-idx=5;profile=0;tier=0", "video/VP8", "video/rtx",
+    ]);
+    expect(lines(preferences[1])).toEqual(["video/VP8", "video/rtx"]);
+  });
+
+  it("offers the same again when the server chose another codec", async () => {
+    const peer = manager();
+    await peer.publish("screen", track("video", "screen"));
+    await peer.offerAgain();
+    expect(offers.map((offer) => offer.publications)).toEqual([[{ mid: "0", source: "screen" }], [{ mid: "0", source: "screen" }]]);
+    expect(pc.transceivers).toHaveLength(1);
   });
 
   it("tells the server no private address", async () => {

@@ -13,6 +13,7 @@ import {
   preferred,
   receivable,
   SCREEN_ENCODING,
+  shareable,
   SINGLE_ENCODING,
   SINGLE_SIZE,
   SINGLE_UP_TO,
@@ -124,7 +125,8 @@ export class PeerManager extends Emitter<PeerEvents> {
       sendEncodings: this.encodings(source, track),
     });
     const kind = track.kind === "audio" ? "audio" : "video";
-    this.prefer(transceiver, preferred(kind, this.options.codecs(kind)));
+    const available = this.options.codecs(kind);
+    this.prefer(transceiver, source === "screen" ? shareable(available) : preferred(kind, available));
     this.senders.set(source, transceiver);
     await this.need();
   }
@@ -172,6 +174,11 @@ export class PeerManager extends Emitter<PeerEvents> {
   resume(): void {
     if (this.dirty) void this.need();
     else this.watch();
+  }
+
+  /** The server chose another codec for what is sent: its answer says which. */
+  offerAgain(): Promise<void> {
+    return this.need();
   }
 
   restartIce(): void {

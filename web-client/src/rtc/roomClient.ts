@@ -240,6 +240,9 @@ export class RoomClient extends Emitter<RoomClientEvents> {
       case "publish_layers":
         void this.peerManager?.setUseful(event.source, event.active);
         break;
+      case "publish_codec":
+        void this.peerManager?.offerAgain();
+        break;
       case "muted":
         this.obey(event.source);
         break;

@@ -10,6 +10,7 @@ const KEPT_EXTENSIONS = [
   "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
   "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
   "urn:3gpp:video-orientation",
+  "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
 ];
 
 /**
@@ -29,16 +30,51 @@ export function withAudioNack(sdp: string): string {
     .join("");
 }
 
-/** An ICE-lite server finds the client by its checks: host candidates only tell it private addresses. */
+/** Said once for the whole transport (RFC 9143): the first m-line's counts. */
+const TRANSPORT = ["a=ice-ufrag:", "a=ice-pwd:", "a=ice-options:", "a=fingerprint:", "a=setup:", "a=rtcp:"];
+/** Of use to who sends only. */
+const SENDERS = [
+  "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+  "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+  "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+];
+
+const FEEDBACK = /^a=rtcp-fb:(\d+) (.*)$/;
+
+/** Feedback of one m-line: said once for all payload types where it is the same for them. */
+function feedback(lines: readonly string[]): Map<string, string[]> {
+  const types = /^m=\S+ \S+ \S+ (.*)$/.exec(lines[0] ?? "")?.[1]?.split(" ") ?? [];
+  const said = new Map<string, string[]>();
+  for (const line of lines) {
+    const [, type, what] = FEEDBACK.exec(line) ?? [];
+    // The server sends no REMB and takes none.
+    if (type && what && what !== "goog-remb" && types.includes(type)) said.set(type, [...(said.get(type) ?? []), what]);
+  }
+  const media = types.filter((type) => !lines.some((line) => line.startsWith(`a=rtpmap:${type} rtx/`)));
+  const [first, ...others] = media.map((type) => (said.get(type) ?? []).join("\n"));
+  if (!first || media.length < 2 || others.some((other) => other !== first)) return said;
+  return new Map([["*", first.split("\n")]]);
+}
+
+function slimSection(section: string, at: number): string {
+  const lines = section.split("\r\n");
+  const receives = lines.includes("a=recvonly");
+  const kept = lines.filter((line) => {
+    if (line.startsWith("a=candidate:") || line === "a=end-of-candidates" || FEEDBACK.test(line)) return false;
+    if (at > 1 && TRANSPORT.some((start) => line.startsWith(start))) return false;
+    if (receives && (line.startsWith("a=ssrc:") || SENDERS.some((uri) => line.includes(` ${uri}`)))) return false;
+    if (line.startsWith("a=extmap:")) return KEPT_EXTENSIONS.some((uri) => line.includes(` ${uri}`));
+    return !(at > 0 && line === "a=extmap-allow-mixed") && !line.startsWith("a=rtcp-xr:");
+  });
+  const said = [...feedback(lines)].flatMap(([type, all]) => all.map((what) => `a=rtcp-fb:${type} ${what}`));
+  // Before what ends the section.
+  kept.splice(kept.at(-1) === "" ? -1 : kept.length, 0, ...said);
+  return kept.join("\r\n");
+}
+
+/**
+ * An ICE-lite server finds the client by its checks: host candidates only tell it private addresses.
+ */
 export function slimOffer(sdp: string): string {
-  return sdp
-    .split("\r\n")
-    .filter((line) => {
-      if (line.startsWith("a=candidate:") || line === "a=end-of-candidates") return false;
-      if (line.startsWith("a=extmap:")) return KEPT_EXTENSIONS.some((uri) => line.includes(` ${uri}`));
-      // The server sends no REMB and takes none.
-      if (line.startsWith("a=rtcp-fb:") && line.endsWith(" goog-remb")) return false;
-      return !line.startsWith("a=extmap-allow-mixed");
-    })
-    .join("\r\n");
+  return sdp.split(/(?=^m=)/m).map(slimSection).join("");
 }

@@ -42,6 +42,32 @@ describe("the offer that is sent", () => {
     expect(slimOffer([...kept.slice(0, 2), ...dropped, ...kept.slice(2)].join("\r\n"))).toBe(kept.join("\r\n"));
   });
 
+  it("says once for all m-lines and payload types what is the same for them", () => {
+    const transport = ["a=rtcp:9 IN IP4 0.0.0.0", "a=ice-ufrag:u", "a=ice-pwd:p", "a=fingerprint:sha-256 AA", "a=setup:actpass"];
+    const types = ["a=rtpmap:96 VP8/90000", "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96", "a=rtpmap:98 VP9/90000"];
+    const rid = "a=extmap:2 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+    const fb = (type: string, all: string[]) => all.map((what) => `a=rtcp-fb:${type} ${what}`);
+    const line = (mid: string, direction: string, feedback: string[]) =>
+      ["m=video 9 X 96 97 98", ...transport, `a=mid:${mid}`, rid, direction, ...types, ...feedback];
+    const said = [...fb("96", ["goog-remb", "nack", "nack pli"]), ...fb("98", ["nack", "nack pli"]), ...fb("123", ["nack"])];
+    const differs = [...fb("96", ["nack"]), ...fb("98", ["nack pli"])];
+    const full = ["v=0", ...line("0", "a=sendonly", said), ...line("1", "a=recvonly", differs), ""].join("\r\n");
+    const slim = [
+      "v=0",
+      "m=video 9 X 96 97 98", ...transport, "a=mid:0", rid, "a=sendonly", ...types, ...fb("*", ["nack", "nack pli"]),
+      "m=video 9 X 96 97 98", "a=mid:1", "a=recvonly", ...types, ...differs, "",
+    ].join("\r\n");
+    expect(slimOffer(full)).toBe(slim);
+    expect(slimOffer(slim)).toBe(slim);
+  });
+
+  it("keeps what tells the layers inside a stream, of who sends", () => {
+    const dd = "a=extmap:13 https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+    const offer = (direction: string) => ["v=0", "a=extmap-allow-mixed", "m=video 9 X 98", "a=mid:0", dd, direction, ""].join("\r\n");
+    expect(slimOffer(offer("a=sendonly"))).toBe(offer("a=sendonly"));
+    expect(slimOffer(offer("a=recvonly"))).not.toContain(dd);
+  });
+
   it("asks for lost voices where the browser has RED, once", () => {
     const audio = ["m=audio 9 X 63 111", "a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111", "a=rtpmap:111 opus/48000/2", "a=fmtp:111 minptime=10"];
     const video = ["m=video 9 X 96", "a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", ""];
