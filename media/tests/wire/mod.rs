@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use media::api::{Assignment, Event, OfferRequest, OwnerId, PeerId, RoomId, Source, Tap};
+use media::rtp::ext;
 use media::rtp::packet::Header;
 use media::shard::{Datagram, Egress, Entropy, Limits, Shard, ShardConfig, TapSink};
 use media::transport::{DtlsIdentity, Fingerprint, Packet, Remote, classify, stun};
@@ -60,7 +61,33 @@ pub struct Heard {
     pub ssrc: u32,
     pub seq: u16,
     pub timestamp: u32,
+    pub marker: bool,
+    /// Header extensions by id.
+    pub extensions: Vec<(u8, Vec<u8>)>,
     pub payload: Vec<u8>,
+}
+
+/// What video m-lines offer.
+pub struct Video {
+    pub types: &'static str,
+    /// Attributes of the payload types, and header extensions.
+    pub lines: &'static str,
+}
+
+const PLAIN: Video = Video {
+    types: "96 97",
+    lines: "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n\
+            a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n",
+};
+
+/// A packet as a test makes it.
+pub struct Made<'a> {
+    pub pt: u8,
+    pub marker: bool,
+    pub timestamp: u32,
+    /// One header extension in its two-byte form: id and bytes.
+    pub extension: Option<(u8, &'a [u8])>,
+    pub payload: &'a [u8],
 }
 
 impl Heard {
@@ -91,12 +118,15 @@ pub struct Member {
     /// Keeps what comes, decrypted.
     pub listens: bool,
     pub heard: Vec<Heard>,
+    /// When key frames were asked for.
+    pub asked: Vec<Duration>,
     /// Packets and bytes that came, by SSRC.
     pub came: HashMap<u32, (u64, u64)>,
 }
 
 pub struct Wire {
     pub shard: Shard,
+    pub video: Video,
     pub start: Instant,
     pub now: Instant,
     pub members: Vec<Member>,
@@ -144,6 +174,7 @@ impl Wire {
         let start = origin();
         Wire {
             shard,
+            video: PLAIN,
             start,
             now: start,
             members: Vec::new(),
@@ -187,6 +218,7 @@ impl Wire {
             number: Vec::new(),
             listens: false,
             heard: Vec::new(),
+            asked: Vec::new(),
             came: HashMap::new(),
         };
         let mut publications = Vec::new();
@@ -194,13 +226,11 @@ impl Wire {
         let slots = (0..audio).map(|_| (None, true)).chain((0..video).map(|_| (None, false)));
         for (mid, (source, is_audio)) in lines.chain(slots).enumerate() {
             let direction = if source.is_some() { "sendonly" } else { "recvonly" };
-            let (kind, types) = if is_audio { ("audio", "111") } else { ("video", "96 97") };
+            let (kind, types) =
+                if is_audio { ("audio", "111") } else { ("video", self.video.types) };
             let codec = match is_audio {
                 true => "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 nack\r\n",
-                false => {
-                    "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n\
-                          a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n"
-                }
+                false => self.video.lines,
             };
             write!(
                 sdp,
@@ -360,8 +390,17 @@ impl Wire {
                             ssrc: header.ssrc,
                             seq: header.sequence,
                             timestamp: header.timestamp,
+                            marker: header.marker,
+                            extensions: ext::elements(&plain, &header)
+                                .map(|(id, range)| (id, plain[range].to_vec()))
+                                .collect(),
                             payload: plain[header.payload_range()].to_vec(),
                         });
+                    }
+                    Packet::Rtcp => {
+                        let rx = member.rx.as_mut().filter(|_| member.listens);
+                        let plain = rx.and_then(|rx| rx.decrypt_rtcp(datagram).ok());
+                        member.asked.extend(plain.filter(|p| has_pli(p)).map(|_| at));
                     }
                     _ => {}
                 }
@@ -387,6 +426,28 @@ impl Wire {
         this.timestamp[at] = this.timestamp[at].wrapping_add(ticks);
         this.number[at] += 1;
         let Some(tx) = this.tx.as_mut() else { return };
+        let sealed = tx.encrypt_rtp(&packet).unwrap().to_vec();
+        self.pending.push((member, sealed));
+    }
+
+    /// Any packet of one of a member's sources.
+    pub fn put(&mut self, member: usize, at: usize, made: &Made<'_>) {
+        let this = &mut self.members[member];
+        let (_, ssrc) = this.sends[at];
+        let mut packet = vec![0x80 | u8::from(made.extension.is_some()) << 4];
+        packet.push(u8::from(made.marker) << 7 | made.pt);
+        packet.extend_from_slice(&this.seq[at].to_be_bytes());
+        packet.extend_from_slice(&made.timestamp.to_be_bytes());
+        packet.extend_from_slice(&ssrc.to_be_bytes());
+        if let Some((id, value)) = made.extension {
+            let words = (value.len() + 2).div_ceil(4);
+            packet.extend_from_slice(&[0x10, 0, 0, words as u8, id, value.len() as u8]);
+            packet.extend_from_slice(value);
+            packet.resize(16 + 4 * words, 0);
+        }
+        packet.extend_from_slice(made.payload);
+        this.seq[at] = this.seq[at].wrapping_add(1);
+        let tx = this.tx.as_mut().unwrap();
         let sealed = tx.encrypt_rtp(&packet).unwrap().to_vec();
         self.pending.push((member, sealed));
     }
@@ -449,4 +510,16 @@ impl Wire {
         });
         newest.cloned().unwrap_or_default()
     }
+}
+
+/// Is there a PLI (RFC 4585 §6.3.1) in a compound packet?
+fn has_pli(mut compound: &[u8]) -> bool {
+    while let [first, kind, high, low, ..] = *compound {
+        if (first & 0x1f, kind) == (1, 206) {
+            return true;
+        }
+        let length = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
+        compound = compound.get(length..).unwrap_or_default();
+    }
+    false
 }
