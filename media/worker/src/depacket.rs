@@ -8,6 +8,8 @@ use media::rtp::vp8;
 pub struct FrameBuilder {
     codec: Codec,
     data: Vec<u8>,
+    /// Where each spatial layer of a VP9 picture begins in `data`.
+    layers: Vec<usize>,
     /// An H.264 fragmentation unit or an AV1 OBU that goes on in the next packet.
     fragment: Vec<u8>,
     key: bool,
@@ -20,6 +22,7 @@ impl FrameBuilder {
         FrameBuilder {
             codec,
             data: Vec::new(),
+            layers: Vec::new(),
             fragment: Vec::new(),
             key: false,
             empty: true,
@@ -54,6 +57,9 @@ impl FrameBuilder {
     /// The frame and whether decoding can start with it; `None` if it is incomplete. Begins anew.
     pub fn take(&mut self) -> Option<(Vec<u8>, bool)> {
         let whole = !self.broken && self.fragment.is_empty() && !self.data.is_empty();
+        if whole && self.layers.len() > 1 {
+            self.index_layers();
+        }
         let frame = whole.then(|| (std::mem::take(&mut self.data), self.key));
         *self = FrameBuilder::new(self.codec);
         frame
@@ -112,8 +118,31 @@ impl FrameBuilder {
         if head & 0x02 != 0 {
             at = skip_vp9_structure(payload, at)?;
         }
+        if head & 0x08 != 0 {
+            self.layers.push(self.data.len());
+        }
         self.data.extend_from_slice(payload.get(at..)?);
         Some(())
+    }
+
+    /// Makes a superframe of the spatial layers of a picture (VP9 bitstream specification, annex B):
+    /// without its index a decoder takes the lowest for all.
+    fn index_layers(&mut self) {
+        let ends = self.layers[1..].iter().copied().chain([self.data.len()]);
+        let sizes: Vec<usize> =
+            self.layers.iter().zip(ends).map(|(from, end)| end - from).collect();
+        let Ok(count) = u8::try_from(sizes.len() - 1) else { return };
+        // An index has room for eight, more than there are layers.
+        if count > 7 {
+            return;
+        }
+        // Four bytes each.
+        let marker = 0b1100_0000 | 3 << 3 | count;
+        self.data.push(marker);
+        for size in sizes {
+            self.data.extend_from_slice(&(size as u32).to_le_bytes());
+        }
+        self.data.push(marker);
     }
 
     /// RFC 6184 §5; the frame comes out in Annex B form.
@@ -349,6 +378,17 @@ mod tests {
         assert_eq!(frame(Codec::Vp9, &[&[0x8c, 0x81, 2, 9]]), Some((vec![9], true)));
         assert_eq!(frame(Codec::Vp9, &[&[0xcc, 0x81, 2, 9]]), Some((vec![9], false)));
         assert_eq!(frame(Codec::Vp9, &[&[0x84, 0x81, 2, 9]]), None);
+    }
+
+    #[test]
+    fn vp9_layers_become_a_superframe() {
+        // Two spatial layers of one picture (L, non-flexible), the upper one in two packets.
+        let low = [0xac, 0x81, 2, 0x00, 0, 7, 7, 7];
+        let (high, rest) = ([0xa8, 0x81, 2, 0x03, 0, 8], [0xa4, 0x81, 2, 0x03, 0, 9]);
+        let (data, key) = frame(Codec::Vp9, &[&low, &high, &rest]).expect("whole");
+        assert!(key);
+        let index = [0xd9, 3, 0, 0, 0, 2, 0, 0, 0, 0xd9];
+        assert_eq!(data, [&[7, 7, 7, 8, 9][..], &index].concat());
     }
 
     #[test]

@@ -233,16 +233,19 @@ fn opus_head() -> Vec<u8> {
     head
 }
 
-/// The size of a key frame whose header is not as plain as VP8's: decode it.
+/// The size of a key frame whose header is not as plain as VP8's: decode it. Of spatial layers the
+/// last picture is the highest.
 fn decoded_size(id: ffmpeg::codec::Id, data: &[u8]) -> Option<(u32, u32)> {
     let codec = ffmpeg::decoder::find(id)?;
     let context = ffmpeg::codec::Context::new_with_codec(codec);
     let mut decoder = context.decoder().video().ok()?;
     decoder.send_packet(&ffmpeg::Packet::copy(data)).ok()?;
     decoder.send_eof().ok()?;
-    let mut frame = ffmpeg::frame::Video::empty();
-    decoder.receive_frame(&mut frame).ok()?;
-    (frame.width() > 0 && frame.height() > 0).then(|| (frame.width(), frame.height()))
+    let (mut frame, mut size) = (ffmpeg::frame::Video::empty(), None);
+    while decoder.receive_frame(&mut frame).is_ok() {
+        size = Some((frame.width(), frame.height()));
+    }
+    size.filter(|(width, height)| *width > 0 && *height > 0)
 }
 
 fn uuid_text(id: u128) -> String {

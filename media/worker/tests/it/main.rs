@@ -283,13 +283,76 @@ fn other_codecs_are_recorded_too() {
     let change = |us: u64| if us < 1_500_000 { (320, 180) } else { CAMERA };
     camera(1, A).film_as(Codec::H264, &capture, |us| (change(us), RED));
     camera(2, B).film_as(Codec::Vp9, &capture, |us| (change(us), GREEN));
-    let job = place.job(0, 2_800_000, &[(A, "王书记"), (B, "李同志")]);
-    run(&job);
+    camera(3, C).film_as(Codec::Av1, &capture, |us| (change(us), BLUE));
+    let job = place.job(0, 2_800_000, &[(A, "王书记"), (B, "李同志"), (C, "赵同志")]);
+    let lines = run(&job);
     let film = Film::open(&job.out_dir.join("recording.mp4"));
     for at in [0.5, 2.5] {
-        film.shows(at, 0.37, 0.6, RED);
-        film.shows(at, 0.87, 0.28, GREEN);
+        // Nobody speaks: who comes first is a matter of the network.
+        for colour in [RED, GREEN, BLUE] {
+            let places = [(0.37, 0.6), (0.87, 0.28), (0.87, 0.53)];
+            let seen = places.map(|(x, y)| film.colour(at, x, y));
+            let near = |c: &Yuv| (0..3).all(|i| c[i].abs_diff(colour[i]) < 20);
+            assert!(seen.iter().any(near), "{colour:?} at {at} s: {seen:?}");
+        }
     }
+    let mut codecs = Vec::new();
+    for line in lines {
+        let Line::Track(track) = line else { continue };
+        // A frame for each of 25 pictures a second: nothing was thrown away.
+        assert_eq!((track.lost_packets, track.frames), (0, 75), "{track:?}");
+        let file = track.file.to_str().expect("path");
+        let (_, complaints) = tool("ffmpeg", &["-v", "error", "-i", file, "-f", "null", "-"]);
+        assert_eq!(complaints, "", "{file}");
+        codecs.push(track.codec);
+    }
+    codecs.sort();
+    assert_eq!(codecs, ["av1", "h264", "vp9"]);
+}
+
+#[test]
+fn a_screen_that_changes_its_codec_goes_on_in_the_picture() {
+    let place = Place::new("change");
+    let capture = place.dir("capture");
+    // As the shard captures it: another track from the key frame on.
+    let screen = |id, from_us, to_us| track(id, A, Source::Screen, from_us, to_us);
+    let size = (320, 180);
+    screen(1, 0, 2_000_000).film_as(Codec::Vp9, &capture, |_| (size, GREEN));
+    screen(2, 2_000_000, 4_000_000).film_as(Codec::Vp8, &capture, |_| (size, YELLOW));
+    screen(3, 4_000_000, 6_000_000).film_as(Codec::Av1, &capture, |_| (size, BLUE));
+    let job = place.job(0, 6_000_000, &[(A, "王书记")]);
+    run(&job);
+    let film = Film::open(&job.out_dir.join("recording.mp4"));
+    for (at, colour) in
+        [(0.5, GREEN), (1.8, GREEN), (2.2, YELLOW), (3.8, YELLOW), (4.2, BLUE), (5.8, BLUE)]
+    {
+        film.shows(at, 0.5, 0.5, colour);
+    }
+}
+
+#[test]
+fn of_spatial_layers_the_highest_is_recorded() {
+    let place = Place::new("spatial");
+    let capture = place.dir("capture");
+    let layers = [((80, 44), RED), ((160, 90), YELLOW), ((320, 180), GREEN)];
+    track(1, A, Source::Screen, 0, 2_000_000).film_layers(&capture, &layers);
+    let job = place.job(0, 2_000_000, &[(A, "王书记")]);
+    let lines = run(&job);
+    let film = Film::open(&job.out_dir.join("recording.mp4"));
+    for at in [0.2, 1.0, 1.8] {
+        film.shows(at, 0.5, 0.5, GREEN);
+    }
+    let track = lines.iter().find_map(|line| match line {
+        Line::Track(track) => Some(track),
+        _ => None,
+    });
+    let track = track.expect("a track");
+    assert_eq!((track.lost_packets, track.frames), (0, 50), "{track:?}");
+    let file = track.file.to_str().expect("path");
+    // One picture for each frame, in its full size, by the decoder that knows layers.
+    let decode = ["-v", "error", "-c:v", "libvpx-vp9", "-i", file, "-f", "rawvideo", "-"];
+    let (pictures, complaints) = tool("ffmpeg", &decode);
+    assert_eq!((complaints.as_str(), pictures.len()), ("", 50 * 320 * 180 * 3 / 2));
 }
 
 #[test]

@@ -117,6 +117,7 @@ impl Track {
             let payloads = match codec {
                 Codec::H264 => h264_payloads(data),
                 Codec::Vp9 => vp9_payloads(data, encoded.is_key()),
+                Codec::Av1 => av1_payloads(data, encoded.is_key()),
                 _ => vp8_payloads(data, n),
             };
             let rtp = self.rtp_at(us, 90_000);
@@ -125,6 +126,37 @@ impl Track {
             }
         }
         self.send(capture, packets, codec);
+    }
+
+    /// Films VP9 pictures of several spatial layers, lowest first, each of its own colour so that one
+    /// sees which is shown. Every picture is a key picture: then layers of separate encoders are one
+    /// stream, because each replaces what the one before left in the decoder.
+    pub fn film_layers(&self, capture: &Path, layers: &[((u32, u32), Yuv)]) {
+        let mut packets = Vec::new();
+        for (n, us) in (self.from_us..self.to_us).step_by(40_000).enumerate() {
+            let rtp = self.rtp_at(us, 90_000);
+            for (at, (size, colour)) in layers.iter().enumerate() {
+                let mut encoder = video_encoder(Codec::Vp9, *size);
+                let mut frame = ffmpeg::frame::Video::new(Pixel::YUV420P, size.0, size.1);
+                for (plane, value) in colour.iter().enumerate() {
+                    frame.data_mut(plane).fill(*value);
+                }
+                frame.set_pts(Some(n as i64));
+                encoder.send_frame(&frame).expect("encode a picture");
+                let mut encoded = ffmpeg::Packet::empty();
+                encoder.receive_packet(&mut encoded).expect("an encoded picture");
+                let payloads = vp9_payloads(encoded.data().expect("data"), true);
+                let highest = at + 1 == layers.len();
+                for (i, payload) in payloads.iter().enumerate() {
+                    // With picture id and layer: I and L of RFC 9628 §4.2.
+                    let id = [0x80 | (n >> 8) as u8, n as u8, (at as u8) << 1, 0];
+                    let payload = [&[payload[0] | 0xa0], &id[..], &payload[1..]].concat();
+                    let marker = highest && i + 1 == payloads.len();
+                    self.packet(&mut packets, 98, marker, rtp, us, &payload);
+                }
+            }
+        }
+        self.send(capture, packets, Codec::Vp9);
     }
 
     /// Records `sound` (told the session time in seconds; −1 … 1) as Opus frames of 20 ms.
@@ -285,6 +317,38 @@ fn vp9_payloads(frame: &[u8], key: bool) -> Vec<Vec<u8>> {
     frame.chunks(PAYLOAD).enumerate().map(payload).collect()
 }
 
+/// One OBU after the other, without their sizes and temporal delimiters, cut where a packet is full
+/// (AV1 RTP specification §4.4).
+fn av1_payloads(unit: &[u8], key: bool) -> Vec<Vec<u8>> {
+    let mut payloads: Vec<Vec<u8>> = Vec::new();
+    let mut rest = unit;
+    while let Some(&head) = rest.first() {
+        assert_eq!(head & 0x02, 2, "an OBU with its size");
+        let header = if head & 0x04 != 0 { 2 } else { 1 };
+        let (mut len, mut at) = (0, header);
+        for shift in (0..).step_by(7) {
+            len |= usize::from(rest[at] & 0x7f) << shift;
+            at += 1;
+            if rest[at - 1] & 0x80 == 0 {
+                break;
+            }
+        }
+        let (kind, body) = (head >> 3 & 0x0f, &rest[at..at + len]);
+        let obu = [&[head & !0x02], &rest[1..header], body].concat();
+        rest = &rest[at + len..];
+        if kind == 2 {
+            continue;
+        }
+        let count = obu.len().div_ceil(PAYLOAD);
+        for (k, chunk) in obu.chunks(PAYLOAD).enumerate() {
+            let (goes_on, will) = (u8::from(k > 0) << 7, u8::from(k + 1 < count) << 6);
+            let begins = u8::from(key && payloads.is_empty()) << 3;
+            payloads.push([&[goes_on | will | 0x10 | begins], chunk].concat());
+        }
+    }
+    payloads
+}
+
 /// Single NAL units and FU-A (RFC 6184 §5.6, §5.8).
 fn h264_payloads(frame: &[u8]) -> Vec<Vec<u8>> {
     let mut starts: Vec<usize> = Vec::new();
@@ -322,6 +386,10 @@ fn video_encoder(codec: Codec, size: (u32, u32)) -> ffmpeg::encoder::Video {
     let (name, settings) = match codec {
         Codec::H264 => ("libx264", [("preset", "ultrafast"), ("tune", "zerolatency")].as_slice()),
         Codec::Vp9 => ("libvpx-vp9", realtime),
+        Codec::Av1 => (
+            "libaom-av1",
+            [("usage", "realtime"), ("cpu-used", "8"), ("lag-in-frames", "0")].as_slice(),
+        ),
         _ => ("libvpx", realtime),
     };
     let codec = ffmpeg::encoder::find_by_name(name).expect("a video encoder");
