@@ -1,7 +1,7 @@
 //! `cargo dev test` and its parts. `.ci/run` calls it; nothing lands that fails it.
 
 use crate::run::{Steps, cargo, command, finish};
-use crate::{packages, place, web};
+use crate::{packages, place, soak, web};
 
 fn set_up(steps: &mut Steps) {
     steps.step("system packages", 300, || {
@@ -46,7 +46,8 @@ pub fn test() -> Result<(), String> {
     steps.step("unit, property and integration tests", 900, || {
         finish(cargo(&["test", "--workspace", "--no-fail-fast"]))
     });
-    steps.step("end to end", 600, || end_to_end(&[]));
+    steps.step("end to end", 900, || end_to_end(&[]));
+    steps.step("soak, three minutes", 600, soak::short);
     steps.close()
 }
 
