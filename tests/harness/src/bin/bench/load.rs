@@ -164,7 +164,13 @@ fn run(scenario: &Scenario, length: Duration) -> io::Result<Forwarding> {
             return Err(io::Error::other("a publisher could not connect"));
         }
         let mids = (mids[0], mids[1]);
-        publishers.push(Publisher::new(client, mids, number as u8, Arc::clone(log))?);
+        publishers.push(Publisher::new(
+            client,
+            mids,
+            number as u8,
+            scenario.layered,
+            Arc::clone(log),
+        )?);
     }
     let (stop_sending, stop_reading) = (AtomicBool::new(false), AtomicBool::new(false));
     let (sent, seen) = (AtomicU64::new(0), Seen::default());

@@ -103,7 +103,9 @@ fn scenarios(subscribers: &[usize]) -> Vec<(&'static str, Scenario)> {
     all.push(("flood", Scenario::meeting(8, 8, 8)));
     all.push(("flood", Scenario::meeting(8, 8, 8).flooded(20_000)));
     // Ever more viewers on an eighth of a core, until it can do no more, and further.
-    all.extend([100, 200, 300, 400, 600].map(|n| ("ceiling", Scenario::lecture(n).beside(7))));
+    all.extend(
+        [100, 200, 300, 400, 600].map(|n| ("ceiling", Scenario::lecture(n).layered().beside(7))),
+    );
     all
 }
 

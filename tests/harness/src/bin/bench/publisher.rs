@@ -19,8 +19,10 @@ use crate::sendlog::{FRAME_TICKS, SendLog, Tag};
 use crate::traffic::{self, Burst, Kind};
 
 /// Where the tag stands in a video payload: after the VP8 descriptor and the largest frame header.
-const TAG: usize = 14;
-const DESCRIPTOR: usize = 4;
+const TAG: usize = DESCRIPTOR + 10;
+const DESCRIPTOR: usize = 6;
+/// Temporal layers of four frames in a row, where there are any.
+const TEMPORAL: [u8; 4] = [0, 2, 1, 2];
 
 pub struct Publisher {
     client: Client,
@@ -29,6 +31,7 @@ pub struct Publisher {
     keyframe: bool,
     frame: u32,
     number: u8,
+    layered: bool,
     log: Arc<SendLog>,
     datagrams: Vec<(SocketAddr, Vec<u8>)>,
 }
@@ -40,11 +43,13 @@ struct Stream {
 }
 
 impl Publisher {
-    /// `client` has joined with these m-lines; `number` tells it from other publishers.
+    /// `client` has joined with these m-lines; `number` tells it from other publishers. Layered:
+    /// in three temporal layers.
     pub fn new(
         client: Client,
         (audio, video): (Mid, Mid),
         number: u8,
+        layered: bool,
         log: Arc<SendLog>,
     ) -> io::Result<Self> {
         let stream = |codec, mid| {
@@ -59,6 +64,7 @@ impl Publisher {
             keyframe: true,
             frame: 0,
             number,
+            layered,
             log,
             datagrams: Vec::new(),
         })
@@ -106,7 +112,13 @@ impl Publisher {
                 Kind::Video => {
                     let sequence = (self.video.sequence + 1) as u16;
                     let tag = Tag { publisher: self.number, frame, sequence };
-                    let payload = vp8(size, frame as u16, index == 0, key, tag);
+                    let temporal = match self.layered && !key {
+                        true => TEMPORAL[frame as usize % TEMPORAL.len()],
+                        false => 0,
+                    };
+                    let base = if self.layered { frame / TEMPORAL.len() as u32 } else { frame };
+                    let picture = Picture { number: frame as u16, base: base as u8, temporal, key };
+                    let payload = vp8(size, picture, index == 0, tag);
                     (&mut self.video, frame.wrapping_mul(FRAME_TICKS), payload)
                 }
                 Kind::Audio => {
@@ -152,12 +164,25 @@ fn media_sequence(datagram: &[u8], payload_type: Pt) -> Option<u16> {
     media.then(|| u16::from_be_bytes([high, low]))
 }
 
-/// A VP8 payload (RFC 7741): descriptor with a 15-bit picture id, frame header, tag, filling.
-fn vp8(size: usize, picture: u16, first: bool, key: bool, tag: Tag) -> Vec<u8> {
+struct Picture {
+    number: u16,
+    /// Of the base frame that it is built on.
+    base: u8,
+    temporal: u8,
+    key: bool,
+}
+
+/// A VP8 payload (RFC 7741): descriptor with a 15-bit picture id, the number of the last base
+/// frame and the temporal layer, frame header, tag, filling.
+fn vp8(size: usize, picture: Picture, first: bool, tag: Tag) -> Vec<u8> {
+    let Picture { number, base, temporal, key } = picture;
     let mut payload = vec![0x5a; size];
     payload[0] = if first { 0x90 } else { 0x80 };
-    payload[1] = 0x80;
-    payload[2..4].copy_from_slice(&(picture | 0x8000).to_be_bytes());
+    payload[1] = 0xe0;
+    payload[2..4].copy_from_slice(&(number | 0x8000).to_be_bytes());
+    payload[4] = base;
+    // Each is built on base frames only.
+    payload[5] = temporal << 6 | 0x20;
     if first {
         // Frame tag (RFC 6386 §9.1): bit 0 says inter frame; then start code and 640×360.
         payload[DESCRIPTOR..TAG].copy_from_slice(&[

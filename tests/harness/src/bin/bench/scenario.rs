@@ -15,6 +15,8 @@ pub struct Scenario {
     pub span: usize,
     /// Spinning threads on the server's core: it is left one part in so many and one.
     pub rivals: usize,
+    /// Pictures in three temporal layers.
+    pub layered: bool,
     /// STUN requests a second of nobody's, at the server's port.
     pub flood: u32,
 }
@@ -31,6 +33,7 @@ impl Scenario {
         shards: 1,
         span: WHOLE,
         rivals: 0,
+        layered: false,
         flood: 0,
     };
 
@@ -55,6 +58,10 @@ impl Scenario {
 
     pub fn beside(self, rivals: usize) -> Self {
         Self { rivals, ..self }
+    }
+
+    pub fn layered(self) -> Self {
+        Self { layered: true, ..self }
     }
 
     pub fn flooded(self, flood: u32) -> Self {
