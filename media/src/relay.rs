@@ -9,6 +9,8 @@
 use std::time::Instant;
 
 use crate::api::{OwnerId, PeerId, RoomId, Source, TrackId};
+use crate::sfu::elsewhere::Wish;
+use crate::sfu::layer::MAX_SPATIAL;
 use crate::transport::Negotiated;
 
 /// Shards that a room can span.
@@ -53,6 +55,16 @@ pub(crate) enum Word {
         ntp: u64,
         rtp: u32,
         at: Instant,
+    },
+    /// Which layers the publisher was told to send: those that are missing were not given up.
+    Layers {
+        track: TrackId,
+        active: [bool; MAX_SPATIAL],
+    },
+    /// Back to the publisher's shard: what is of use here, when that has changed.
+    Wanted {
+        track: TrackId,
+        wish: Wish,
     },
     /// Back to the publisher's shard: subscribers wait for a picture.
     KeyFrame {

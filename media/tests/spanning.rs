@@ -5,10 +5,11 @@ mod support;
 
 use std::time::Duration;
 
-use media::api::{Event, Source};
+use media::api::{Codec, Event, Source, TrackView, View};
 use media::relay::Batch;
+use str0m::format::Codec as Format;
 use str0m_netem::{NetemConfig, Probability, RandomLoss};
-use support::{ROOM, Tapped, World};
+use support::{ROOM, Tapped, World, payload};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -247,4 +248,178 @@ fn packets_that_a_full_link_left_out_are_made_good_by_a_key_frame() {
     span.talk(3 * SECOND);
     let after = &span.shards[1].bots[there].received[before..];
     assert!(after.len() > 200, "media goes on: {} packets", after.len());
+}
+
+const SIZES: [usize; 3] = [400, 700, 1000];
+
+/// A camera in three layers on shard 0 that sends what it is told to, and viewers on both.
+struct Layers {
+    span: Span,
+    camera: usize,
+    active: [bool; 3],
+    told: Vec<(Duration, [bool; 3])>,
+}
+
+impl Layers {
+    fn new() -> Layers {
+        let mut span = Span::new();
+        let camera = span.shards[0].bot(1, false);
+        span.shards[0].offer_with(camera, &[Source::Camera], 0, 0, &["q", "h", "f"]);
+        span.shards[0].until_connected(camera);
+        span.shards[1].now = span.shards[0].now;
+        Layers { span, camera, active: [true; 3], told: vec![] }
+    }
+
+    fn watch(&mut self, shard: usize, tag: u8) -> usize {
+        let world = &mut self.span.shards[shard];
+        let bot = world.bot(tag, false);
+        world.offer(bot, &[], 0, 1);
+        let id = world.bots[bot].id;
+        self.run(SECOND);
+        let connected =
+            |event: &Event| matches!(event, Event::PeerConnected { peer, .. } if *peer == id);
+        assert!(self.span.shards[shard].events.iter().any(connected));
+        bot
+    }
+
+    fn view(&mut self, shard: usize, bot: usize, (width, height): (u16, u16)) {
+        let owner = self.span.shards[0].bots[self.camera].owner;
+        let view = View { width, height, visible: width > 0, priority: 0 };
+        let views = [TrackView { owner, source: Source::Camera, view }];
+        let World { shard, bots, now, .. } = &mut self.span.shards[shard];
+        shard.set_view(*now, ROOM, bots[bot].id, &views);
+    }
+
+    /// 25 frames a second of each active layer.
+    fn run(&mut self, duration: Duration) {
+        for _ in 0..duration.as_millis() / 40 {
+            for layer in (0..3).filter(|layer| self.active[*layer]) {
+                self.span.shards[0].send_frame(self.camera, layer, 2, SIZES[layer]);
+            }
+            for _ in 0..40 {
+                self.span.shards.iter_mut().for_each(|world| world.run(MS));
+                self.span.carry();
+                self.obey();
+            }
+        }
+    }
+
+    fn obey(&mut self) {
+        let world = &mut self.span.shards[0];
+        let at = world.elapsed();
+        let told = world.events.iter().filter_map(|event| match event {
+            Event::PublishLayers { active, .. } => Some(*active),
+            _ => None,
+        });
+        for active in told.collect::<Vec<_>>() {
+            for layer in (0..3).filter(|layer| active[*layer] && !self.active[*layer]) {
+                world.bots[self.camera].senders[layer].number = 0;
+            }
+            self.active = active;
+            self.told.push((at, active));
+        }
+        world.events.retain(|event| !matches!(event, Event::PublishLayers { .. }));
+    }
+}
+
+#[test]
+fn layers_that_nobody_on_any_shard_shows_are_switched_off_and_on_again_in_time() {
+    let mut layers = Layers::new();
+    let (here, there) = (layers.watch(0, 2), layers.watch(1, 3));
+    layers.view(0, here, (160, 90));
+    layers.run(4 * SECOND);
+    assert_eq!(layers.active, [true, false, true], "the one elsewhere shows it in full");
+    layers.view(1, there, (160, 90));
+    layers.run(3 * SECOND);
+    assert_eq!(layers.active, [true, false, false]);
+
+    layers.view(1, there, (1280, 720));
+    let asked = layers.span.shards[1].elapsed();
+    layers.run(SECOND);
+    assert_eq!(layers.active, [true, false, true]);
+    let (on, _) = *layers.told.last().unwrap();
+    assert!(on - asked < 20 * MS, "told after {:?}", on - asked);
+    let received = layers.span.shards[1].bots[there].received.iter();
+    let large = received.skip_while(|r| r.at < asked).find(|r| r.payload.len() > 900).unwrap();
+    assert!(large.key && large.at - asked < 500 * MS, "{:?}", large.at - asked);
+
+    layers.view(0, here, (0, 0));
+    layers.view(1, there, (0, 0));
+    layers.run(3 * SECOND);
+    assert_eq!(layers.active, [false; 3], "nobody anywhere sees anything of it");
+    layers.view(1, there, (160, 90));
+    layers.run(SECOND);
+    assert_eq!(layers.active, [true, false, false]);
+}
+
+#[test]
+fn a_shard_says_what_it_wants_only_when_that_changes_and_wants_nothing_when_it_has_left() {
+    let mut layers = Layers::new();
+    let (here, there) = (layers.watch(0, 2), layers.watch(1, 3));
+    let other = layers.watch(1, 4);
+    layers.view(0, here, (160, 90));
+    layers.view(1, there, (160, 90));
+    layers.run(4 * SECOND);
+    assert_eq!(layers.active, [true, false, true]);
+    for width in 0..50 {
+        layers.view(1, there, (100 + width, 90));
+        let World { shard, now, egress, taps, .. } = &mut layers.span.shards[1];
+        shard.handle_timeout(*now, egress, taps);
+        assert!(layers.span.shards[1].shard.relay_out(0).is_none(), "nothing to say");
+    }
+    let id = layers.span.shards[1].bots[other].id;
+    let now = layers.span.shards[1].now;
+    layers.span.shards[1].shard.remove_peer(now, ROOM, id);
+    layers.run(3 * SECOND);
+    assert_eq!(layers.active, [true, false, false], "who wanted more has left");
+
+    layers.view(1, there, (1280, 720));
+    layers.run(SECOND);
+    assert_eq!(layers.active, [true, false, true]);
+    let now = layers.span.shards[0].now;
+    layers.span.shards[0].shard.unlink_room(now, ROOM, 1);
+    layers.run(3 * SECOND);
+    assert_eq!(layers.active, [true, false, false]);
+}
+
+#[test]
+fn a_codec_that_somebody_elsewhere_lacks_is_not_sent() {
+    let mut span = Span::new();
+    let both = [Format::Vp9, Format::Vp8];
+    let watch = |span: &mut Span, shard: usize, tag: u8, formats: &[Format]| {
+        let bot = span.shards[shard].bot_of(tag, formats);
+        span.shards[shard].offer(bot, &[], 0, 1);
+        bot
+    };
+    let sharer = span.shards[0].bot_of(1, &both);
+    span.shards[0].offer(sharer, &[Source::Screen], 0, 0);
+    watch(&mut span, 0, 2, &both);
+    watch(&mut span, 1, 3, &both);
+    let pt = span.shards[0].pt(sharer, Format::Vp9);
+    let told = |span: &mut Span, duration: Duration| {
+        for n in 0..duration.as_millis() / 40 {
+            if span.shards[0].bots[sharer].connected {
+                let head = [0x8c | u8::from(n > 0) << 6, 0x80, n as u8];
+                let frame = payload(&head, 1, n as u32, 600);
+                span.shards[0].send_payload(sharer, 0, pt, frame, 3_600, true, None);
+            }
+            for _ in 0..40 {
+                span.shards.iter_mut().for_each(|world| world.run(MS));
+                span.carry();
+            }
+        }
+        let told = span.shards[0].events.iter().filter_map(|event| match event {
+            Event::PublishCodec { codec, .. } => Some(*codec),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut span, 3 * SECOND), []);
+    let plain = watch(&mut span, 1, 4, &[Format::Vp8]);
+    assert_eq!(told(&mut span, SECOND), [Codec::Vp8]);
+    let id = span.shards[1].bots[plain].id;
+    let now = span.shards[1].now;
+    span.shards[1].shard.remove_peer(now, ROOM, id);
+    assert_eq!(told(&mut span, 5 * SECOND), [Codec::Vp8], "not at once");
+    assert_eq!(told(&mut span, 6 * SECOND), [Codec::Vp8, Codec::Vp9]);
 }

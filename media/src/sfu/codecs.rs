@@ -47,8 +47,6 @@ impl Codecs {
 pub struct Agreement {
     told: Option<Codec>,
     raise_at: Option<Instant>,
-    /// Of those that it offers, what somebody on another shard lacks.
-    pub lacked_elsewhere: Codecs,
 }
 
 impl Agreement {
@@ -176,8 +174,22 @@ impl Shard {
         }
     }
 
-    fn agree_on_codec(&mut self, now: Instant, key: TrackKey) {
+    /// What somebody of this shard lacks of what the publisher of a track offers.
+    pub(super) fn lacked_of(&self, key: TrackKey) -> Codecs {
+        let Some(track) = self.tracks.get(key) else { return Codecs::default() };
+        let sections = self.peers.get(track.peer).map(|peer| peer.sections.as_slice());
+        let mut sections = sections.unwrap_or_default().iter();
+        let offered = sections.find(|section| section.track == key).map(|s| &s.offered);
+        let offered = Codecs::of(offered.into_iter().flatten().copied());
+        self.lacked_here(track.room, track.owner, offered)
+    }
+
+    pub(super) fn agree_on_codec(&mut self, now: Instant, key: TrackKey) {
         let Some(track) = self.tracks.get(key).filter(|track| !track.is_audio()) else { return };
+        if track.relayed {
+            // Its own shard has to hear of it.
+            return self.review(key);
+        }
         let Some(peer) = self.peers.get(track.peer).filter(|peer| peer.can_be_told()) else {
             return;
         };
@@ -188,8 +200,7 @@ impl Shard {
         if offered.len() < 2 {
             return;
         }
-        let lacked = self.lacked_here(track.room, track.owner, Codecs::of(offered.iter().copied()));
-        let lacked = lacked.union(track.agreement.lacked_elsewhere);
+        let lacked = self.lacked_of(key).union(track.elsewhere.lacked());
         let Some(best) = best(offered, lacked) else { return };
         let (room, publisher) = (track.room, track.peer);
         let Some(track) = self.tracks.get_mut(key) else { return };

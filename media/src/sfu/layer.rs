@@ -65,6 +65,8 @@ pub struct Spatial {
     pub active: bool,
     /// It fell silent without having been switched off: the publisher's line cannot carry it.
     pub given_up: bool,
+    /// Its publisher was told not to send it; what is on its way still comes.
+    pub off: bool,
     /// Of its pictures; 0 until one was seen.
     pub width: u16,
     pub height: u16,
@@ -138,7 +140,7 @@ impl Measured {
         for (one, last) in self.spatial.iter_mut().zip(self.last) {
             let silent = last.is_none_or(|at| now.saturating_duration_since(at) > SILENT);
             if one.active && silent {
-                (one.active, one.given_up) = (false, true);
+                (one.active, one.given_up) = (false, !one.off);
                 changed = true;
             }
         }
@@ -163,10 +165,13 @@ impl Measured {
         self.since = Some(now);
     }
 
-    /// The publisher was told to send this layer no more.
-    pub fn switched_off(&mut self, spatial: u8) {
+    /// The publisher was told to send this layer, or to send it no more.
+    pub fn switched(&mut self, spatial: u8, on: bool) {
         if let Some(one) = self.spatial.get_mut(usize::from(spatial)) {
-            (one.active, one.given_up) = (false, false);
+            one.off = !on;
+            if one.off {
+                (one.active, one.given_up) = (false, false);
+            }
         }
     }
 
@@ -303,6 +308,27 @@ mod tests {
         assert_eq!(all, [(0, 0), (0, 1), (1, 0), (1, 1)]);
         measured.stack(2);
         assert_eq!(rate(&measured, 1, 3), 300_000);
+    }
+
+    #[test]
+    fn a_layer_that_was_switched_off_is_not_given_up_though_some_of_it_still_comes() {
+        let t0 = crate::testing::origin();
+        let at = |ms| t0 + Duration::from_millis(ms);
+        let fall = |off: bool| {
+            let mut measured = Measured::new(2);
+            for ms in 0..30 {
+                if ms == 5 && off {
+                    measured.switched(1, false);
+                }
+                measured.arrived(at(ms * 40), Layer::LOWEST, 9);
+                if ms < 8 {
+                    measured.arrived(at(ms * 40), Layer { spatial: 1, temporal: 0 }, 9);
+                }
+            }
+            assert!(!measured.spatial(1).active);
+            measured.spatial(1).given_up
+        };
+        assert_eq!((fall(true), fall(false)), (false, true));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod codecs;
 mod control;
 pub(crate) mod downlink;
 mod egress;
+pub(crate) mod elsewhere;
 mod feedback;
 mod forward;
 mod ingress;

@@ -9,8 +9,10 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
+use super::elsewhere::Wish;
 use super::ingress::{Arrival, bind};
 use super::peer::{Binding, PeerKey, Section};
+use super::publishing::Active;
 use super::receive::{Report, Via};
 use super::room::RoomKey;
 use super::track::{Publication, Track, TrackKey};
@@ -102,10 +104,12 @@ impl Shard {
             let Some(track) = self.tracks.get_mut(key) else { continue };
             if !track.relayed {
                 track.links = links;
+                track.elsewhere.forget(other);
             } else if self.relay.tracks.get(&track.id).is_some_and(|(_, from)| *from == other) {
                 let id = track.id;
                 self.end_relayed(now, id);
             }
+            self.agree_on_codec(now, key);
             self.review(key);
         }
         self.tell_changed_maps();
@@ -209,6 +213,22 @@ impl Shard {
                     self.on_sender_report(track.peer, ssrc, Report { ntp, rtp, at }, tap);
                 }
             }
+            Word::Layers { track, active } => {
+                let known = self.relay.tracks.get(&track).map(|(key, _)| *key);
+                if let Some(track) = known.and_then(|key| self.tracks.get_mut(key)) {
+                    for (layer, on) in (0..).zip(active) {
+                        track.measured.switched(layer, on);
+                    }
+                }
+            }
+            Word::Wanted { track, wish } => {
+                let Some(key) = self.local_track(track) else { return };
+                let Some(track) = self.tracks.get_mut(key) else { return };
+                if track.elsewhere.say(from, wish) {
+                    self.agree_on_codec(now, key);
+                    self.review(key);
+                }
+            }
             Word::KeyFrame { track, layer } => {
                 let Some(key) = self.local_track(track) else { return };
                 let Some(track) = self.tracks.get_mut(key).filter(|track| track.enabled) else {
@@ -257,10 +277,12 @@ impl Shard {
         }
         let Some(peer) = self.peers.get_mut(key) else { return };
         let negotiated = published.negotiated;
+        let offered = negotiated.codecs.iter().map(|codec| codec.codec).collect();
         let old = self.relay.tracks.get(&published.track).map(|(track, _)| *track);
         let same = |section: &&mut Section| Some(section.track) == old;
         if let Some(section) = peer.sections.iter_mut().find(same) {
             section.negotiated = negotiated;
+            section.offered = offered;
             peer.learn_types();
             return;
         }
@@ -279,7 +301,7 @@ impl Shard {
             mid: published.track.0.to_string(),
             source: published.source,
             negotiated,
-            offered: Vec::new(),
+            offered,
             ssrcs: Vec::new(),
             track,
         });
@@ -385,6 +407,24 @@ impl Shard {
         let Report { ntp, rtp, at } = report;
         for shard in Relay::shards(track.links) {
             self.relay.word(shard, Word::Report { track: track.id, layer, ntp, rtp, at });
+        }
+    }
+
+    /// Tells the shard of a relayed track what is of use here, when that is not what it was told.
+    pub(crate) fn wish_for(&mut self, key: TrackKey, layers: Active) {
+        let wish = Wish { layers, lacked: self.lacked_of(key) };
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        let Some((_, shard)) = self.relay.tracks.get(&track.id).copied() else { return };
+        if track.wished.replace(wish) != Some(wish) {
+            self.relay.word(shard, Word::Wanted { track: track.id, wish });
+        }
+    }
+
+    /// Tells the other shards of the room what the publisher of a track is to send.
+    pub(crate) fn announce_layers(&mut self, key: TrackKey, active: Active) {
+        let Some(track) = self.tracks.get(key) else { return };
+        for shard in Relay::shards(track.links) {
+            self.relay.word(shard, Word::Layers { track: track.id, active });
         }
     }
 

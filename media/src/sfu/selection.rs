@@ -103,11 +103,11 @@ impl Shard {
                 self.renew_wishes(key);
             }
             let wanted = self.wanted_layers(key);
-            // Of a relayed track its own shard tells.
-            let Some(track) = self.tracks.get_mut(key).filter(|track| !track.relayed) else {
-                continue;
-            };
-            if let Some(active) = track.publishing.want(now, wanted) {
+            let Some(track) = self.tracks.get_mut(key) else { continue };
+            if track.relayed {
+                // Of a relayed track its own shard tells.
+                self.wish_for(key, wanted);
+            } else if let Some(active) = track.publishing.want(now, wanted) {
                 self.tell_publisher(key, active);
             }
         }
@@ -142,12 +142,8 @@ impl Shard {
     /// The layers of a track that somebody wants. Simulcast: those that are wished for or sent, and
     /// the lowest as the way out for whose connection gets worse. A recording wants the highest.
     fn wanted_layers(&self, key: TrackKey) -> Active {
-        let mut wanted = [false; MAX_SPATIAL];
-        let Some(track) = self.tracks.get(key) else { return wanted };
-        if track.links != 0 {
-            // A room on several shards is so large that somebody wants each of them.
-            return [true; MAX_SPATIAL];
-        }
+        let Some(track) = self.tracks.get(key) else { return [false; MAX_SPATIAL] };
+        let mut wanted = track.elsewhere.layers(track.links);
         let top = track.measured.top();
         let mut want = |layer: Option<Layer>| {
             let Some(layer) = layer else { return };
@@ -177,12 +173,11 @@ impl Shard {
     fn tell_publisher(&mut self, key: TrackKey, active: Active) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         for (layer, on) in (0..).zip(active) {
-            if !on {
-                track.measured.switched_off(layer);
-            }
+            track.measured.switched(layer, on);
         }
         let (peer, source) = (track.peer_id, track.source);
         let Some(room) = self.rooms.get(track.room).map(|room| room.id) else { return };
         self.events.push_back(Event::PublishLayers { room, peer, source, active });
+        self.announce_layers(key, active);
     }
 }

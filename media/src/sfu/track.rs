@@ -6,6 +6,7 @@ use slotmap::new_key_type;
 
 use super::cache::{self, PacketCache};
 use super::codecs::Agreement;
+use super::elsewhere::{Elsewhere, Wish};
 use super::keyframe::KeyframeRequest;
 use super::layer::{Layer as Quality, MAX_SPATIAL, Measured};
 use super::nack;
@@ -112,6 +113,9 @@ pub struct Track {
     pub measured: Measured,
     pub publishing: Publishing,
     pub agreement: Agreement,
+    /// What other shards want of it; and, of one of theirs, what its own was told last.
+    pub elsewhere: Elsewhere,
+    pub wished: Option<Wish>,
     /// Waits in the shard's list of tracks to review; and its pictures have another size.
     pub review: bool,
     pub resized: bool,
@@ -177,6 +181,8 @@ impl Track {
             measured,
             publishing: Publishing::default(),
             agreement: Agreement::default(),
+            elsewhere: Elsewhere::default(),
+            wished: None,
             review: false,
             resized: false,
             subscribers: Vec::new(),
@@ -217,6 +223,7 @@ impl Track {
         self.captured = None;
         self.measured = Measured::new(self.layers.len());
         self.resized = false;
+        self.elsewhere.clear();
         for layer in &mut self.layers {
             layer.generation += 1;
             layer.keyframe = KeyframeRequest::default();
