@@ -208,6 +208,16 @@ pub enum Event {
         peer: PeerId,
         assignments: Vec<Assignment>,
     },
+    /// A picture is paused for a viewer whose connection is too slow for it, or sent again.
+    TrackPaused {
+        room: RoomId,
+        /// The viewer.
+        peer: PeerId,
+        /// The person whose picture it is.
+        owner: OwnerId,
+        source: Source,
+        paused: bool,
+    },
     /// Which layers of a source its publisher is to send, lowest first: the others are of use to
     /// nobody. A source with fewer layers goes by the first of them.
     PublishLayers {
@@ -249,6 +259,7 @@ impl Event {
             | Event::Assignments { room, .. }
             | Event::PublishLayers { room, .. }
             | Event::PublishCodec { room, .. }
+            | Event::TrackPaused { room, .. }
             | Event::Speaker { room, .. }
             | Event::RoomFailed { room } => room,
         }

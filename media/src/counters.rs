@@ -102,6 +102,8 @@ counters! {
         RedRecovered: red_recovered,
         PlisIn: plis_in,
         PlisOut: plis_out,
+        /// Packets sent to find out what a connection can take.
+        ProbesOut: probes_out,
         /// Key frame requests of one viewer beyond one a second.
         PlisRefused: plis_refused,
     }
@@ -146,6 +148,8 @@ counters! {
         Redundant: drop_redundant = Egress "has_redundancy",
         /// From before the switch to this source, or too late to be given a number.
         Stale: drop_stale = Egress "stale",
+        /// Waited for the pacer, and was dropped: the queue was full or its layer was given up.
+        Paced: drop_paced = Egress "pacer_queue",
         /// Cannot be sealed, or is too large for a datagram.
         Oversize: drop_oversize = Egress "not_sealable",
         /// More NACKs in one RTCP packet than a sane receiver sends.

@@ -319,6 +319,11 @@ impl Shard {
         self.events.pop_front()
     }
 
+    /// Bit/s that can be sent to a peer; None while nothing is known.
+    pub fn estimate(&self, peer: PeerId) -> Option<u64> {
+        self.peers.get(self.peer_by_id(peer)?)?.downlink.estimate()
+    }
+
     pub fn counters(&self) -> &Counters {
         &self.counters
     }

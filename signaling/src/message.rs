@@ -282,6 +282,12 @@ pub enum Event {
         source: Source,
         codec: VideoCodec,
     },
+    /// A picture is not sent to me, or is sent again, because my connection is too slow for it.
+    TrackPaused {
+        participant: String,
+        source: Source,
+        paused: bool,
+    },
     Speaker {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]

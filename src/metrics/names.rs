@@ -86,6 +86,10 @@ pub const fn total(total: Total) -> Family {
         Total::PlisOut => {
             counter("yuntang_media_plis_sent_total", "Key frames asked of publishers")
         }
+        Total::ProbesOut => counter(
+            "yuntang_media_probes_sent_total",
+            "Packets sent to find out what a connection can take",
+        ),
     }
 }
 

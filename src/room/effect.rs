@@ -132,6 +132,13 @@ pub enum MediaNotice {
         source: Source,
         codec: VideoCodec,
     },
+    /// `endpoint` is not sent a picture of `person`, or is again: its connection is too slow.
+    TrackPaused {
+        endpoint: EndpointId,
+        person: PersonId,
+        source: Source,
+        paused: bool,
+    },
     Speaker {
         endpoint: Option<EndpointId>,
     },

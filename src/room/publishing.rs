@@ -236,6 +236,13 @@ impl RoomState {
                     self.out.push(Effect::Send { endpoint, event });
                 }
             }
+            MediaNotice::TrackPaused { endpoint, person, source, paused } => {
+                if self.here.endpoints.contains_key(&endpoint) {
+                    let participant = person.to_string();
+                    let event = Event::TrackPaused { participant, source, paused };
+                    self.out.push(Effect::Send { endpoint, event });
+                }
+            }
             MediaNotice::Speaker { endpoint } => {
                 let speaker = endpoint.and_then(|id| self.here.person_of(id));
                 if speaker != self.speaker {

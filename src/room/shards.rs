@@ -326,6 +326,12 @@ fn notice(event: Event) -> Option<MediaNotice> {
             source: from_media(source),
             codec: video_codec(codec)?,
         },
+        Event::TrackPaused { peer, owner, source, paused, .. } => MediaNotice::TrackPaused {
+            endpoint: endpoint(peer),
+            person: PersonId::from(Uuid::from_u128(owner.0)),
+            source: from_media(source),
+            paused,
+        },
         Event::Speaker { peer, .. } => MediaNotice::Speaker { endpoint: peer.map(endpoint) },
         Event::RoomFailed { .. } => MediaNotice::RoomFailed,
     })

@@ -81,6 +81,10 @@ fn replaces(new: &Event, old: &Event) -> bool {
             Event::PublishCodec { peer: new, source: of_new, .. },
             Event::PublishCodec { peer: old, source: of_old, .. },
         ) => (new, of_new) == (old, of_old),
+        (
+            Event::TrackPaused { peer: new, owner: of_new, source: what_new, .. },
+            Event::TrackPaused { peer: old, owner: of_old, source: what_old, .. },
+        ) => (new, of_new, what_new) == (old, of_old, what_old),
         _ => false,
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::aimd::{Aimd, MIN_RATE};
 use super::feedback::Feedback;
-use super::history::{Change, History};
+use super::history::History;
 use super::loss::Loss;
 use super::pacer::{self, Pacer};
 use super::probe::Prober;
@@ -22,6 +22,13 @@ pub const START: u64 = 2_000_000;
 /// than known.
 const SILENT_PACKETS: u64 = 20;
 const SILENCE: u64 = 1_500_000;
+/// Evidence of congestion that lasts so long is sure, if no gap in it is longer than the other, µs.
+const SURE: u64 = 1_000_000;
+const LAPSE: u64 = 1_500_000;
+/// Less comes than this share of what is sent: the way is full.
+const CHOKED: f64 = 0.8;
+/// What is sent, repeats included, may exceed the estimate by this while there is no congestion.
+const REPEATS: f64 = 1.5;
 /// A queue made by a probe has gone this long after it, µs.
 const AFTERMATH: u64 = 150_000;
 /// Between two looks at a cluster that is being sent: what timers can keep to.
@@ -41,8 +48,7 @@ pub struct Estimator {
     reference: i64,
     /// Smoothed, µs.
     round_trip: u64,
-    /// Time of the last feedback and packets numbered by then.
-    heard: Option<(u64, u64)>,
+    heard: Option<Heard>,
     remb: Option<u64>,
     /// A receiver report was heeded: loss is known without feedback.
     reported: bool,
@@ -50,6 +56,17 @@ pub struct Estimator {
     wanted: u64,
     /// Packets sent until then say nothing of the queue: a probe was under way.
     probed_until: u64,
+    /// First and last evidence that less comes than is sent (µs).
+    pressed: Option<(u64, u64)>,
+}
+
+/// At the last feedback.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    /// Packets numbered by then.
+    count: u64,
+    /// When the first one after it was sent, µs.
+    first: Option<u64>,
 }
 
 impl Estimator {
@@ -71,6 +88,7 @@ impl Estimator {
             reported: false,
             wanted: 0,
             probed_until: 0,
+            pressed: None,
         }
     }
 
@@ -114,6 +132,9 @@ impl Estimator {
     pub fn sent(&mut self, now: Instant, size: usize) -> u16 {
         let now = self.micros(now);
         self.count(now, size);
+        if let Some(heard) = &mut self.heard {
+            heard.first.get_or_insert(now);
+        }
         let cluster = self.prober.mark(now, size);
         if cluster != 0 {
             self.probed_until = now + AFTERMATH;
@@ -147,6 +168,17 @@ impl Estimator {
         self.pacer.is_free(now, pacer::rate(estimate, queued))
     }
 
+    /// May a picture's packet be sent again? Not where that is more than can be taken: what a full
+    /// link lost would fill it again. `old`: it belongs to a layer that was given up.
+    pub fn may_repeat(&mut self, now: Instant, old: bool) -> bool {
+        let Some(estimate) = self.estimate() else { return true };
+        let now = self.micros(now);
+        let full = self.pressed.is_some_and(|(_, last)| last + LAPSE > now);
+        let most = if full { estimate as f64 } else { REPEATS * estimate as f64 };
+        let sent = self.sending.at(now).unwrap_or(0);
+        !(full && old) && sent as f64 <= most
+    }
+
     /// When video may leave.
     pub fn free_at(&self, queued: usize) -> Instant {
         let at = self.estimate().map_or(0, |e| self.pacer.free_at(pacer::rate(e, queued)));
@@ -167,11 +199,7 @@ impl Estimator {
             };
             any = true;
             let arrival = status.arrival.map(|offset| reference + offset);
-            match change {
-                Change::Received => self.loss.received(),
-                Change::Lost => self.loss.lost(),
-                Change::Found => self.loss.found(),
-            }
+            self.loss.report(change, sent.at, sent.size);
             if let Some(arrival) = arrival {
                 // Any constant keeps the receiver's clock above zero.
                 self.arriving.add((arrival + (1 << 40)) as u64, u32::from(sent.size));
@@ -192,7 +220,7 @@ impl Estimator {
         if !any {
             return;
         }
-        self.heard = Some((at, self.history.count()));
+        self.heard = Some(Heard { count: self.history.count(), first: None });
         let figures = (self.estimate().unwrap_or(START), self.wanted);
         let proven = self.prober.answer(at, self.round_trip, figures);
         self.judge(at, usage.unwrap_or(self.trend.usage()), proven);
@@ -200,6 +228,13 @@ impl Estimator {
 
     fn judge(&mut self, at: u64, usage: Usage, proven: Option<u64>) {
         let arriving = self.arriving.latest();
+        let sent = self.sending.at(at).unwrap_or(0);
+        let choked = arriving.is_some_and(|rate| (rate as f64) < CHOKED * sent as f64);
+        // What is not confirmed is neither answered nor made worse.
+        let usage = match usage {
+            Usage::Over if !self.trend.confirms(choked) => Usage::Under,
+            usage => usage,
+        };
         if let Some(rate) = proven {
             self.aimd.raise(at, rate);
             self.loss.proven(rate);
@@ -208,10 +243,26 @@ impl Estimator {
         }
         if usage == Usage::Over {
             self.prober.abort(at);
+            self.press(at);
         }
-        let sent = self.sending.at(at).unwrap_or(0);
         let rate = self.estimate().unwrap_or(START);
         self.loss.update(at, rate, sent, arriving.unwrap_or(0));
+        if self.loss.cut() == Some(at) {
+            self.press(at);
+        }
+    }
+
+    /// There is evidence that less comes than is sent.
+    fn press(&mut self, at: u64) {
+        let first =
+            self.pressed.filter(|(_, last)| last + LAPSE > at).map_or(at, |(first, _)| first);
+        self.pressed = Some((first, at));
+    }
+
+    /// Is it sure, and not only likely, that the estimate cannot be exceeded now?
+    pub fn is_sure(&self, now: Instant) -> bool {
+        let now = self.micros(now);
+        self.pressed.is_some_and(|(first, last)| last + LAPSE > now && last - first >= SURE)
     }
 
     /// Receiver estimated maximum bitrate, bit/s; heeded while there is no feedback.
@@ -234,9 +285,10 @@ impl Estimator {
     /// Begins clusters and notes silence.
     pub fn poll(&mut self, now: Instant) {
         let at = self.micros(now);
-        let Some((heard, numbered)) = self.heard else { return };
-        if at.saturating_sub(heard) > SILENCE && self.history.count() > numbered + SILENT_PACKETS {
-            self.heard = Some((at, self.history.count()));
+        let Some(heard) = &mut self.heard else { return };
+        let silent = heard.first.is_some_and(|first| at.saturating_sub(first) > SILENCE);
+        if silent && self.history.count() > heard.count + SILENT_PACKETS {
+            *heard = Heard { count: self.history.count(), first: None };
             self.aimd.lower(at, self.aimd.rate() / 2);
             self.prober.abort(at);
             return;

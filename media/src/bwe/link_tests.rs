@@ -19,6 +19,8 @@ struct Link {
     /// (from, bit/s)
     capacity: Vec<(u64, u64)>,
     latency: u64,
+    /// Added from a time until another one, µs.
+    detour: (u64, u64, u64),
     jitter: u64,
     loss: f64,
     /// Longest queue, µs.
@@ -33,6 +35,7 @@ impl Link {
         Link {
             capacity,
             latency: 30 * MS,
+            detour: (0, 0, 0),
             jitter: 0,
             loss: 0.0,
             queue: 400 * MS,
@@ -55,7 +58,9 @@ impl Link {
         }
         self.free = begin + size as u64 * 8 * SECOND / rate;
         let jitter = (self.random() * 2.0 - 1.0) * self.jitter as f64;
-        Some((self.free + self.latency).saturating_add_signed(jitter as i64))
+        let (from, until, more) = self.detour;
+        let latency = self.latency + if (from..until).contains(&now) { more } else { 0 };
+        Some((self.free + latency).saturating_add_signed(jitter as i64))
     }
 }
 
@@ -322,6 +327,34 @@ fn jitter_is_no_queue() {
         run.report("200 ± 50 ms");
         let high = run.seconds[10..].iter().filter(|s| s.layer == Some(2)).count();
         assert!(high >= 38, "{high} of 50 s");
+    }
+}
+
+#[test]
+fn a_longer_way_is_no_queue() {
+    for (more, jitter) in [(60, 0), (200, 0), (60, 20), (200, 50), (100, 100)] {
+        for seed in 0..6 {
+            let mut link = Link::new(&[(0, 4_000_000)]);
+            link.latency = 110 * MS;
+            link.detour = (8 * SECOND, 16 * SECOND, more * MS);
+            (link.jitter, link.random) = (jitter * MS, seed);
+            let mut run = Run::new(link);
+            run.run(25);
+            run.report(&format!("{more} ms more, ± {jitter} ms"));
+            assert_eq!(run.layers, [], "{more} ms more, ± {jitter} ms, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_queue_is_a_queue_on_a_jittery_way_too() {
+    for seed in 0..6 {
+        let mut link = Link::new(&[(0, 4_000_000), (15, 1_000_000)]);
+        (link.latency, link.jitter, link.random) = (100 * MS, 50 * MS, seed);
+        let mut run = Run::new(link);
+        run.run(40);
+        run.report("1 M ± 50 ms");
+        assert!(run.until(15, |rate| rate < 1_100_000) <= 3, "seed {seed}");
     }
 }
 

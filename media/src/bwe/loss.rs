@@ -2,10 +2,15 @@
 //! above it the rate goes down, unless going down has been seen not to help: then the loss is the
 //! link's own (radio, somebody else's traffic), and sending less would only starve the viewer.
 
-/// Packets and time under one judgement.
+use super::history::Change;
+
+/// Packets and time (µs) under one judgement: many in the shorter time, or few in the longer.
 const PACKETS: u32 = 40;
 const FEW: u32 = 15;
+const SHORT: u64 = 200_000;
 const TIME: u64 = 500_000;
+/// Of packets sent within less no rate is known, µs.
+const SPAN: u64 = 100_000;
 /// Above this share the rate is cut; below the lower one it grows.
 const HIGH: f64 = 0.10;
 const LOW: f64 = 0.02;
@@ -32,33 +37,48 @@ pub struct Loss {
     /// Reported lost by the last feedback and the one before: they may only have been overtaken.
     doubtful: [u32; 2],
     since: Option<u64>,
+    /// Bytes reported on and those of them that came, and when the first and last were sent (µs).
+    bytes: u64,
+    came: u64,
+    sent: Option<(u64, u64)>,
     limit: Option<f64>,
     /// Loss of the link itself.
     own: f64,
     share: f64,
     test: Option<Test>,
+    /// The last judgement found too much: one burst, or a way that was gone, is no congestion.
+    suspected: bool,
+    /// When the last one cut.
+    cut: Option<u64>,
     /// The limit before the cuts that are being tested.
     before: Option<f64>,
 }
 
 impl Loss {
-    pub fn received(&mut self) {
-        self.received += 1;
-    }
-
-    /// Counts once two more feedbacks have not told otherwise.
-    pub fn lost(&mut self) {
-        self.doubtful[0] += 1;
-    }
-
-    /// A packet reported lost before was only late.
-    pub fn found(&mut self) {
-        let [last, before] = &mut self.doubtful;
-        let counted = [before, last, &mut self.lost].into_iter().find(|count| **count > 0);
-        if let Some(count) = counted {
-            *count -= 1;
+    /// A packet that was sent at this time (µs) is reported on for the first time, or again because
+    /// it was only late.
+    pub fn report(&mut self, change: Change, at: u64, size: u16) {
+        match change {
+            Change::Received => self.received += 1,
+            // Counts once two more feedbacks have not told otherwise.
+            Change::Lost => self.doubtful[0] += 1,
+            Change::Found => {
+                let [last, before] = &mut self.doubtful;
+                let counted = [before, last, &mut self.lost].into_iter().find(|count| **count > 0);
+                if let Some(count) = counted {
+                    *count -= 1;
+                }
+                self.received += 1;
+            }
         }
-        self.received += 1;
+        if change != Change::Found {
+            self.bytes += u64::from(size);
+            let (first, last) = self.sent.unwrap_or((at, at));
+            self.sent = Some((first.min(at), last.max(at)));
+        }
+        if change != Change::Lost {
+            self.came += u64::from(size);
+        }
     }
 
     /// Another feedback comes.
@@ -70,6 +90,11 @@ impl Loss {
     /// Most that may be sent; None without reason to limit.
     pub fn limit(&self) -> Option<u64> {
         self.limit.map(|rate| rate as u64)
+    }
+
+    /// Time (µs) of the last judgement that sent less.
+    pub fn cut(&self) -> Option<u64> {
+        self.cut
     }
 
     /// Share of packets lost lately, 0..1.
@@ -85,32 +110,48 @@ impl Loss {
     }
 
     /// Judges when enough was reported. `rate`: the estimate in force; `sent` and `arriving`:
-    /// what was sent and what of it came, bit/s.
+    /// what is sent now and what comes, bit/s.
     pub fn update(&mut self, now: u64, rate: u64, sent: u64, arriving: u64) {
         let since = *self.since.get_or_insert(now);
         let count = self.received + self.lost;
-        let long = now.saturating_sub(since) >= TIME;
-        if count < FEW || (count < PACKETS && !long) {
+        let elapsed = now.saturating_sub(since);
+        let enough = count >= PACKETS && elapsed >= SHORT || count >= FEW && elapsed >= TIME;
+        if !enough {
             return;
         }
         let share = f64::from(self.lost) / f64::from(count);
         self.share += 0.5 * (share - self.share);
         self.since = Some(now);
         (self.received, self.lost) = (0, 0);
-        self.judge(now, (share, count), rate, sent, arriving);
+        // The rates of those very packets, not of what has been sent since. Of a full queue small
+        // ones find a place where large ones do not, so that bytes say more than packets.
+        let span = self.sent.take().map_or(0, |(first, last)| last - first);
+        let (bytes, came) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.came));
+        let (sent, through) = match span {
+            SPAN.. => (bytes * 8_000_000 / span, came.min(bytes) * 8_000_000 / span),
+            _ => (sent, (sent as f64 * (1.0 - share)) as u64),
+        };
+        self.judge(now, (share, count), rate, (sent, through), arriving);
     }
 
     /// Loss as a receiver report tells it, for peers without transport-wide feedback.
     pub fn reported(&mut self, now: u64, share: f64, rate: u64, sent: u64) {
         self.share += 0.5 * (share - self.share);
         let arriving = (sent as f64 * (1.0 - share)) as u64;
-        self.judge(now, (share, 2 * PACKETS), rate, sent, arriving);
+        self.judge(now, (share, 2 * PACKETS), rate, (sent, arriving), arriving);
     }
 
-    fn judge(&mut self, now: u64, (share, count): (f64, u32), rate: u64, sent: u64, arriving: u64) {
+    fn judge(
+        &mut self,
+        now: u64,
+        (share, count): (f64, u32),
+        rate: u64,
+        (sent, through): (u64, u64),
+        arriving: u64,
+    ) {
+        let through = through as f64;
         // The link may get better; slowly, so that a lucky second does not count.
         self.own -= 0.05 * (self.own - share).max(0.0);
-        let through = sent as f64 * (1.0 - share);
         if let Some(test) = self.test
             && now.saturating_sub(test.at) >= ANSWER
         {
@@ -131,7 +172,9 @@ impl Loss {
         let own = self.own;
         // Few packets say little: twice the standard error is not held against the link.
         let error = (share * (1.0 - share) / f64::from(count.max(1))).sqrt();
-        if share - 2.0 * error > HIGH.max(own + MARGIN) {
+        let high = share - 2.0 * error > HIGH.max(own + MARGIN);
+        if std::mem::replace(&mut self.suspected, high) && high {
+            self.cut = Some(now);
             if self.test.is_none() {
                 self.test = Some(Test { at: now, sent: sent as f64, through });
                 self.before = self.limit;
@@ -164,7 +207,9 @@ mod tests {
             let now = window * 500_000;
             let share = lost(rate);
             for packet in 0..50 {
-                if f64::from(packet) < share * 50.0 { loss.lost() } else { loss.received() }
+                let lost = f64::from(packet) < share * 50.0;
+                let (at, size) = (now + packet as u64 * 10_000, (rate / 8 / 100) as u16);
+                loss.report(if lost { Change::Lost } else { Change::Received }, at, size);
             }
             loss.next_feedback();
             loss.next_feedback();

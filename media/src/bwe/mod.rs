@@ -5,6 +5,7 @@
 pub mod aimd;
 pub mod estimator;
 pub mod feedback;
+pub mod floor;
 pub mod history;
 pub mod loss;
 pub mod pacer;

@@ -32,7 +32,9 @@ impl Pacer {
     fn drain(&mut self, now: u64, rate: f64) {
         let elapsed = now.saturating_sub(self.at) as f64;
         self.at = now;
-        self.debt = (self.debt - elapsed * rate / 8e6).max(0.0);
+        // What was sent before the rate fell is not atoned for in full.
+        let most = rate * (LONGEST as f64 / 8e6);
+        self.debt = (self.debt.min(most) - elapsed * rate / 8e6).max(0.0);
     }
 
     /// Everything that leaves is counted, also what does not wait.

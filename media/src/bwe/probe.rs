@@ -78,7 +78,12 @@ impl Prober {
             self.end(now, false);
         }
         let next = *self.next.get_or_insert(now);
-        if self.cluster.is_some() || now < next || !calm || !wants(estimate, wanted) {
+        if self.cluster.is_some() || now < next || !wants(estimate, wanted) {
+            return;
+        }
+        if !calm {
+            // Due again only then: who waits for it would ask in vain until it is calm.
+            self.next = Some(now + SOON);
             return;
         }
         self.begin(now, estimate, wanted, jitter);

@@ -2,6 +2,8 @@
 //! adaptive threshold (Carlucci et al., "Analysis and design of the Google congestion control for
 //! WebRTC", 2016; draft-ietf-rmcat-gcc-02 §5).
 
+use super::floor::Floor;
+
 /// Packets sent within this are one group: a frame or what a pacer let go at once (µs).
 const GROUP: i64 = 5_000;
 /// A group that a stall on the way held together is not longer than this (µs).
@@ -26,6 +28,22 @@ const GAIN_DOWN: f32 = 0.039;
 /// share of the usual change between groups: jitter moves the slope, only a queue moves the floor.
 const RISE: f32 = 6.0;
 const RISE_OF_JITTER: f32 = 1.25;
+/// And it must go on rising, or else it was another way that packets took from then on: by this
+/// much since it was first seen, ms and share of what the delays lie apart.
+const ONWARD: f32 = 8.0;
+const ONWARD_OF_WIDTH: f32 = 0.4;
+/// and for so long, µs.
+const ONWARD_TIME: i64 = 80_000;
+/// Until then the least delays are in part those from before (µs): as long as they are kept.
+const SETTLED: i64 = 250_000;
+/// Where less comes than is sent, a queue that is full does not grow any more; rates are known this
+/// long after (µs).
+const CHOKED: i64 = 400_000;
+/// A rise that has not gone on after this was none (µs), unless by this part of what it must.
+const REFUTED: i64 = 600_000;
+const HARDLY: f32 = 0.4;
+/// Overuse that has not been seen again for this long is over, µs.
+const OVER: i64 = 1_000_000;
 /// Spikes further from the threshold do not move it, ms.
 const MAX_ADAPT: f32 = 15.0;
 
@@ -55,40 +73,19 @@ struct Point {
     delay: f32,
 }
 
-/// One-way delays of the latest groups (ms, of two clocks), the newest last.
+/// Overuse that has been seen, and is believed when more speaks for it.
 #[derive(Debug, Clone, Copy)]
-struct Floor {
-    delays: [f32; RECENT + BEFORE],
-    next: usize,
-    count: usize,
-}
-
-/// Groups whose least delay counts as the present one, and as the one before.
-const RECENT: usize = 12;
-const BEFORE: usize = 60;
-
-impl Default for Floor {
-    fn default() -> Floor {
-        Floor { delays: [0.0; RECENT + BEFORE], next: 0, count: 0 }
-    }
-}
-
-impl Floor {
-    fn add(&mut self, delay: f32) {
-        self.delays[self.next] = delay;
-        self.next = (self.next + 1) % self.delays.len();
-        self.count = (self.count + 1).min(self.delays.len());
-    }
-
-    /// By how much the least delay of late is above the one before; None without both.
-    fn rise(&self) -> Option<f32> {
-        let back = |from: usize, to: usize| {
-            let places = (from..to).map(|back| self.next + self.delays.len() - 1 - back);
-            let delays = places.map(|place| self.delays[place % self.delays.len()]);
-            delays.fold(f32::INFINITY, f32::min)
-        };
-        (self.count > RECENT).then(|| back(0, RECENT) - back(RECENT, self.count))
-    }
+struct Suspicion {
+    /// When it was first and last seen (arrival time, µs).
+    since: i64,
+    last: i64,
+    /// The least delay when what was sent before had gone, ms.
+    level: f32,
+    /// How far delays lay apart at most, ms.
+    width: f32,
+    /// The least delay is above that since then.
+    onward: Option<i64>,
+    confirmed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -96,6 +93,7 @@ pub struct Trendline {
     current: Option<Group>,
     previous: Option<Group>,
     floor: Floor,
+    suspicion: Option<Suspicion>,
     /// Mean change of delay from group to group, ms.
     jitter: f32,
     /// Difference of the clocks, µs: delays stay small numbers.
@@ -120,6 +118,7 @@ impl Default for Trendline {
             current: None,
             previous: None,
             floor: Floor::default(),
+            suspicion: None,
             jitter: 0.0,
             clocks: None,
             origin: None,
@@ -150,6 +149,8 @@ impl Trendline {
 
     /// Takes a received packet, in the order of sending. True when the judgement was renewed.
     pub fn packet(&mut self, sent: i64, arrival: i64) -> bool {
+        let clocks = *self.clocks.get_or_insert(arrival - sent);
+        self.floor.add(arrival, (arrival - sent - clocks) as f32 / 1000.0);
         let Some(group) = &mut self.current else {
             self.current = Some(Group::of(sent, arrival));
             return false;
@@ -172,9 +173,6 @@ impl Trendline {
             *self = Trendline { threshold, ..Trendline::default() };
             return false;
         }
-        let delay = done.last_arrival - done.last_sent;
-        let delay = delay - *self.clocks.get_or_insert(delay);
-        self.floor.add(delay as f32 / 1000.0);
         let change = (came - sent) as f32 / 1000.0;
         self.jitter += 0.05 * (change.abs() - self.jitter);
         if came < 0 {
@@ -217,10 +215,57 @@ impl Trendline {
         }
     }
 
+    fn suspect(&mut self, arrival: i64) {
+        let Some(level) = self.floor.level() else { return };
+        let before = self.suspicion.filter(|before| arrival - before.last < OVER);
+        let new = Suspicion {
+            since: arrival,
+            last: arrival,
+            level,
+            width: 0.0,
+            onward: None,
+            confirmed: false,
+        };
+        self.suspicion = Some(Suspicion { last: arrival, ..before.unwrap_or(new) });
+    }
+
+    /// Is the overuse real? It is when the delay goes on rising, or when less comes than is sent
+    /// (`choked`). One step up is another way that packets take: delays are compared with it from
+    /// then on.
+    pub fn confirms(&mut self, choked: bool) -> bool {
+        let (Some(before), Some(level)) = (&mut self.suspicion, self.floor.level()) else {
+            return false;
+        };
+        if before.confirmed {
+            return true;
+        }
+        before.width = before.width.max(self.floor.width());
+        let took = before.last - before.since;
+        if took < SETTLED {
+            before.level = before.level.max(level);
+            return false;
+        }
+        let onward = ONWARD.max(ONWARD_OF_WIDTH * before.width);
+        if level > before.level + onward {
+            let from = *before.onward.get_or_insert(before.last);
+            before.confirmed = before.last - from >= ONWARD_TIME;
+        } else {
+            before.onward = None;
+        }
+        before.confirmed |= choked && took > CHOKED;
+        let confirmed = before.confirmed;
+        if !confirmed && took > REFUTED && level < before.level + HARDLY * onward {
+            self.suspicion = None;
+            self.floor.forget();
+        }
+        confirmed
+    }
+
     fn detect(&mut self, slope: f32, sent: f32, arrival: i64) {
         let trend = self.deltas.min(MAX_DELTAS) as f32 * slope * GAIN;
         let least = RISE.max(RISE_OF_JITTER * self.jitter);
         if trend > self.threshold && self.floor.rise().is_none_or(|rise| rise > least) {
+            self.suspect(arrival);
             let over = self.over_for.map_or(sent / 2.0, |before| before + sent);
             self.over_for = Some(over);
             self.over_count += 1;

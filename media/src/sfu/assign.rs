@@ -134,6 +134,11 @@ impl Shard {
         slot.track = Some(track_key);
         slot.synced = false;
         slot.totals.begin_again();
+        (slot.fresh, slot.paused) = (true, false);
+        if !slot.audio && peer.downlink.estimate().is_some() {
+            // Nothing before it is granted.
+            slot.target = None;
+        }
         track.subscribers.push((key, at as u16));
         self.map_changed(key);
         self.look(key, at);
@@ -146,6 +151,7 @@ impl Shard {
             return;
         };
         slot.synced = false;
+        slot.paused = false;
         let Some(track_key) = slot.track.take() else { return };
         if let Some(track) = self.tracks.get_mut(track_key) {
             track.subscribers.retain(|(peer, slot)| (*peer, usize::from(*slot)) != (key, at));

@@ -49,7 +49,8 @@ pub struct Outgoing<'a> {
     pub extension: &'a [u8],
     /// The original sequence number, in a retransmission (RFC 4588 §4).
     pub original: Option<u16>,
-    pub pad: bool,
+    /// Bytes of padding (RFC 3550 §5.1); 0 for none.
+    pub pad: u8,
     pub class: Class,
 }
 
@@ -72,7 +73,7 @@ pub fn seal(
         return false;
     }
     let mut head = [0u8; FIXED_HEADER];
-    head[0] = 0x80 | u8::from(out.pad) << 5 | u8::from(!out.extension.is_empty()) << 4;
+    head[0] = 0x80 | u8::from(out.pad != 0) << 5 | u8::from(!out.extension.is_empty()) << 4;
     head[1] = u8::from(out.marker) << 7 | out.payload_type;
     head[2..4].copy_from_slice(&(out.sequence as u16).to_be_bytes());
     head[4..8].copy_from_slice(&out.timestamp.to_be_bytes());
@@ -87,8 +88,9 @@ pub fn seal(
     let body = bytes.len();
     bytes.extend_from_slice(payload);
     patch(&mut bytes[body..]);
-    if out.pad {
-        bytes.push(1);
+    if out.pad != 0 {
+        bytes.resize(bytes.len() + usize::from(out.pad) - 1, 0);
+        bytes.push(out.pad);
     }
     bytes.extend_from_slice(&[0; TAG_SPACE]);
     let roc = (out.sequence >> 16) as u32;

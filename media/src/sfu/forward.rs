@@ -8,7 +8,7 @@ use super::egress::{Outgoing, seal};
 use super::filter::Frame;
 use super::layer::Layer;
 use super::peer::{Peer, PeerKey};
-use super::rewrite::{Start, full_input};
+use super::rewrite::{Epoch, Place, Start, full_input};
 use super::slot::Slot;
 use super::track::{self, Feed, Track};
 use super::work::{Carried, Scan, Work, level_frames, range};
@@ -47,14 +47,19 @@ impl Shard {
             }
             // Taken out for the loop: the track itself is changed by waiting subscribers.
             let subscribers = std::mem::take(&mut track.subscribers);
-            for (peer, slot) in &subscribers {
-                let Some(peer) = self.peers.get_mut(*peer) else {
+            for (key, slot) in &subscribers {
+                let Some(peer) = self.peers.get_mut(*key) else {
                     self.counters.drop_subscriber_not_ready += same as u64;
                     continue;
                 };
                 let counters = &mut self.counters;
                 let slot = usize::from(*slot);
                 to_subscriber(now, track, peer, slot, group, batch, egress, counters);
+                // Its timer has to know of what waits.
+                if peer.downlink.is_waiting() && !peer.touched {
+                    peer.touched = true;
+                    self.touched.push(*key);
+                }
             }
             track.subscribers = subscribers;
         }
@@ -67,7 +72,7 @@ pub(super) fn to_subscriber(
     now: Instant,
     track: &mut Track,
     peer: &mut Peer,
-    slot: usize,
+    index: usize,
     group: &[Work],
     batch: &[Datagram<'_>],
     egress: &mut Egress,
@@ -75,7 +80,7 @@ pub(super) fn to_subscriber(
 ) {
     let Peer { transport, slots, downlink, .. } = peer;
     let (Some(dst), Some(tx), Some(slot)) =
-        (transport.remote_addr(), transport.srtp_tx(), slots.get_mut(slot))
+        (transport.remote_addr(), transport.srtp_tx(), slots.get_mut(index))
     else {
         counters.drop_subscriber_not_ready += group.len() as u64;
         return;
@@ -152,11 +157,24 @@ pub(super) fn to_subscriber(
             slot.rewriter.marked(place.sequence);
         }
         let marker = (work.header.marker || ends) && !place.filler;
-        let mut writer = ExtWriter::new();
         let rtx = slot.has_rtx();
+        let timestamp = work.header.timestamp.wrapping_add(epoch.timestamp_offset);
+        // Sound never waits.
+        if !slot.audio && downlink.must_wait(now) {
+            if !downlink.push(index, place.sequence, payload.len()) {
+                slot.rewriter.withdraw(place.sequence as u16);
+                counters.drop_paced += 1;
+            } else if track.source == Source::Camera {
+                slot.totals.forwarded(now, work.key, marker);
+            }
+            if !place.filler {
+                note(now, slot, work, &place, &epoch, timestamp);
+            }
+            continue;
+        }
+        let mut writer = ExtWriter::new();
         let stamp = downlink.stamp(now, slot, place.sequence, payload.len(), false);
         extensions(&mut writer, slot, &carried, epoch.frame_offset, packet, stamp);
-        let timestamp = work.header.timestamp.wrapping_add(epoch.timestamp_offset);
         let out = Outgoing {
             payload_type,
             marker,
@@ -165,7 +183,7 @@ pub(super) fn to_subscriber(
             ssrc: slot.ssrc,
             extension: writer.finish(),
             original: None,
-            pad: place.filler || work.pad && rtx,
+            pad: u8::from(place.filler || work.pad && rtx),
             class: track.class(),
         };
         let patch = |payload: &mut [u8]| {
@@ -187,14 +205,30 @@ pub(super) fn to_subscriber(
         if place.filler {
             continue;
         }
-        let picture = work.picture.picture_id.map(|id| id.value.wrapping_add(place.picture));
-        let tl0 = work.picture.tl0_pic_idx.map(|(_, value)| value.wrapping_add(epoch.tl0_offset));
-        let number = work.dependency.map(|read| read.number.wrapping_add(epoch.frame_offset));
-        slot.rewriter.note(now, timestamp, picture.map(|id| id & 0x7fff), tl0, number);
+        note(now, slot, work, &place, &epoch, timestamp);
+        if rtx {
+            downlink.note_latest(index, place.sequence);
+        }
     }
     counters.packets_forwarded += sent;
     slot.totals.packets += sent;
     slot.totals.bytes += (egress.bytes.len() - begin) as u64;
+}
+
+/// Notes the numbers that a packet goes out with, for the next switch.
+#[inline]
+fn note(
+    now: Instant,
+    slot: &mut Slot,
+    work: &Work,
+    place: &Place,
+    epoch: &Epoch<Feed>,
+    timestamp: u32,
+) {
+    let picture = work.picture.picture_id.map(|id| id.value.wrapping_add(place.picture));
+    let tl0 = work.picture.tl0_pic_idx.map(|(_, value)| value.wrapping_add(epoch.tl0_offset));
+    let number = work.dependency.map(|read| read.number.wrapping_add(epoch.frame_offset));
+    slot.rewriter.note(now, timestamp, picture.map(|id| id & 0x7fff), tl0, number);
 }
 
 /// Is this packet of the stream that the slot follows? Begins an epoch at the key frame that the
@@ -295,6 +329,17 @@ fn extensions(
     }
 }
 
+/// Why a packet is sent from the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// It was asked for again.
+    Again,
+    /// It has waited for the pacer.
+    First,
+    /// It fills a probe.
+    Probe,
+}
+
 impl Shard {
     /// Answers a NACK of one sequence number of a slot. The retransmission is a packet of its own
     /// on the RTX SSRC or, without one, the very same packet again.
@@ -306,18 +351,20 @@ impl Shard {
         sequence: u16,
         egress: &mut Egress,
     ) {
-        match self.try_resend(now, subscriber, slot, sequence, egress) {
+        match self.send_kept(now, subscriber, slot, sequence, Sending::Again, egress) {
             Ok(()) => self.counters.rtx_sent += 1,
             Err(reason) => self.counters.drop(reason, 1),
         }
     }
 
-    fn try_resend(
+    /// Sends what has a number in a slot from the cache of its layer.
+    pub(super) fn send_kept(
         &mut self,
         now: Instant,
         subscriber: PeerKey,
         slot_index: usize,
         sequence: u16,
+        why: Sending,
         egress: &mut Egress,
     ) -> Result<(), DropReason> {
         let Some(peer) = self.peers.get_mut(subscriber) else {
@@ -327,10 +374,13 @@ impl Shard {
         let Some(slot) = peer.slots.get_mut(slot_index) else {
             return Err(DropReason::ResendNotReady);
         };
-        slot.totals.nacks += 1;
-        let Some(again) = slot.rewriter.resend(now, sequence, pause) else {
-            return Err(DropReason::ResendPaused);
+        let again = if why == Sending::Again {
+            slot.totals.nacks += 1;
+            slot.rewriter.resend(now, sequence, pause)
+        } else {
+            slot.rewriter.recall(sequence)
         };
+        let Some(again) = again else { return Err(DropReason::ResendPaused) };
         let epoch = again.epoch;
         let feed = epoch.source;
         let Some(track) = self.tracks.get(feed.track).filter(|track| track.enabled) else {
@@ -360,8 +410,12 @@ impl Shard {
         };
         let slot = &mut slots[slot_index];
         let Some(types) = slot.types_for(track) else { return Err(DropReason::ResendUnfit) };
-        if !slot.repair.resend(payload.len()) {
-            return Err(DropReason::ResendRefused);
+        if why == Sending::Again {
+            let old = slot.rewriter.current().is_some_and(|now| now.source != feed);
+            let may = slot.audio || downlink.may_repeat(now, old);
+            if !may || !slot.repair.resend(payload.len()) {
+                return Err(DropReason::ResendRefused);
+            }
         }
         let (media_type, mut payload) = match (role, types.red) {
             (super::peer::Role::Red, Some(red)) => (red, payload),
@@ -378,10 +432,11 @@ impl Shard {
         let mut writer = ExtWriter::new();
         let timestamp = header.timestamp.wrapping_add(epoch.timestamp_offset);
         let original = slot.rewriter.extended(sequence);
-        let same = types.rtx.is_none();
+        let rtx = types.rtx.filter(|_| why != Sending::First);
+        let same = rtx.is_none() && why != Sending::First;
         let stamp = downlink.stamp(now, slot, original, payload.len(), same);
         extensions(&mut writer, slot, &carried, epoch.frame_offset, packet, stamp);
-        let (payload_type, ssrc, out_sequence, prefix) = match types.rtx {
+        let (payload_type, ssrc, out_sequence, prefix) = match rtx {
             Some(rtx) => {
                 slot.rtx_seq += 1;
                 (rtx, slot.rtx_ssrc, slot.rtx_seq, Some(original as u16))
@@ -396,7 +451,7 @@ impl Shard {
             ssrc,
             extension: writer.finish(),
             original: prefix,
-            pad: again.filler,
+            pad: u8::from(again.filler),
             class: track.class(),
         };
         let descriptor = match track.codec {
@@ -411,7 +466,15 @@ impl Shard {
         if !sealed {
             return Err(DropReason::ResendUnfit);
         }
-        slot.totals.resent += 1;
+        if why == Sending::First {
+            slot.totals.packets += 1;
+            slot.packets = slot.packets.wrapping_add(1);
+            slot.octets = slot.octets.wrapping_add(payload.len() as u32);
+            slot.repair.sent(payload.len());
+            downlink.note_latest(slot_index, original);
+        } else {
+            slot.totals.resent += 1;
+        }
         slot.totals.bytes += (egress.bytes.len() - begin) as u64;
         Ok(())
     }

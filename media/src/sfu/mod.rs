@@ -5,6 +5,7 @@
 //! seals it. [`cache`] answers NACKs; what is asked of publishers and told to subscribers is
 //! written when timers fire. Offers and ends of things stand apart from the packet path.
 
+mod allocate;
 pub mod allocator;
 mod assign;
 mod codecs;
@@ -16,6 +17,7 @@ mod feedback;
 mod forward;
 mod ingress;
 mod offer;
+mod pacer;
 mod programme;
 mod relay;
 mod stats;

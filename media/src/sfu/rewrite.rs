@@ -348,6 +348,31 @@ impl<S: Copy + PartialEq> Rewriter<S> {
         Some(Again { input: entry.input, epoch, picture: entry.picture, filler, marker })
     }
 
+    /// What a number was given to, if it can still be built.
+    pub fn recall(&self, out: u16) -> Option<Again<S>> {
+        let number = self.extended(out);
+        let entry = self.sent[number as usize & (self.sent.len() - 1)];
+        let of = entry.mark & EPOCH;
+        let known = entry.out == number as u32 && entry.out != 0;
+        if !known || self.epoch.wrapping_sub(of) & EPOCH >= EPOCHS as u16 {
+            return None;
+        }
+        let epoch = self.epochs[usize::from(of) % EPOCHS]?;
+        let (filler, marker) = (entry.mark & FILLER != 0, entry.mark & MARKER != 0);
+        Some(Again { input: entry.input, epoch, picture: entry.picture, filler, marker })
+    }
+
+    /// Forgets a number that was given but not sent: it cannot be asked for.
+    pub fn withdraw(&mut self, out: u16) {
+        let number = self.extended(out);
+        let mask = self.sent.len() - 1;
+        let entry = &mut self.sent[number as usize & mask];
+        if entry.out == number as u32 {
+            // Another than the number, so that it is still known to be taken.
+            entry.mark = entry.mark & !EPOCH | self.epoch.wrapping_sub(EPOCHS as u16) & EPOCH;
+        }
+    }
+
     /// The roll-over counter that belongs to a NACKed number.
     pub fn extended(&self, out: u16) -> u64 {
         crate::rtp::seq::extend16(self.last.sequence, out)

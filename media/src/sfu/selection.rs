@@ -42,9 +42,25 @@ impl Shard {
         let view = peer.view_of(track);
         let slot = &mut peer.slots[index];
         slot.view = view;
+        let hidden = slot.wish().is_none();
         slot.renew_wish(track, self.pressure.cap());
+        // What is shown again begins as a new one does.
+        slot.fresh |= hidden && slot.wish().is_some();
+        let slot_audio = slot.audio;
         let wish = slot.wish();
-        self.set_target(key, index, wish);
+        let target = slot.target;
+        if peer.downlink.estimate().is_none() || wish.is_none() || slot_audio {
+            self.tell_paused(key, index, false);
+            return self.set_target(key, index, wish);
+        }
+        // Bandwidth is divided: less is taken at once, more has to be granted.
+        peer.downlink.touch_claims();
+        self.set_target(key, index, target.min(wish));
+        // At once: a new track begins with a key frame that is on its way already.
+        if let Some(now) = self.now {
+            self.allocate(now, key);
+        }
+        self.touch(key);
     }
 
     /// Sets what a slot is sent at most; None pauses it. Resuming and going up ask for a key frame

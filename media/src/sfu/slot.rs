@@ -61,6 +61,10 @@ pub struct Slot {
     /// The receiver has reported on this SSRC: it knows it and needs no mid any more.
     pub known: bool,
     pub totals: SlotTotals,
+    /// Told to be paused: the connection is too slow for it.
+    pub paused: bool,
+    /// Its track is new: nothing has been granted yet.
+    pub fresh: bool,
     /// Transport-wide numbers by sequence number, where a packet is sent again as it was.
     numbers: Box<[u16]>,
 }
@@ -102,6 +106,8 @@ impl Slot {
             filter: Filter::default(),
             known: false,
             totals: SlotTotals::default(),
+            paused: false,
+            fresh: false,
             numbers: Box::default(),
         }
     }

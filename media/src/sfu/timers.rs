@@ -58,6 +58,8 @@ impl Shard {
             if !self.wish_upstream(now, key) {
                 self.lower_layers(now, key);
                 self.raise_codecs(now, key);
+                self.allocate(now, key);
+                self.pace(now, key, egress);
                 self.speak(now, key, egress);
                 self.drain_transport(now, key, egress);
             }
@@ -139,6 +141,7 @@ impl Shard {
             due = [due, at].into_iter().flatten().min();
         };
         if peer.connected {
+            earlier(peer.downlink.due(now));
             earlier(peer.twcc.due());
             let busy = !peer.bindings.is_empty() || peer.slots.iter().any(|slot| slot.synced);
             earlier(busy.then_some(peer.next_report));

@@ -496,8 +496,11 @@ impl World {
         if !batch.is_empty() {
             self.shard.handle_batch(now, &mut batch, &mut self.egress, &mut self.taps);
         }
+        let mut turns = 0;
         while self.shard.next_timeout().is_some_and(|at| at <= now) {
             self.shard.handle_timeout(now, &mut self.egress, &mut self.taps);
+            turns += 1;
+            assert!(turns < 1_000, "a timer is due again and again");
         }
         self.drain_events();
         for run in &self.egress.runs {

@@ -242,6 +242,7 @@ const en: Like<typeof zhCN> = {
     speaking: "Speaking",
     me: " (me)",
     returning: "Reconnecting",
+    slowPaused: "Slow connection: picture paused",
     alone: "You are the first. Others appear here when they come.",
     sharingBy: "{name} shares the screen",
     sharingMine: "You share your screen",

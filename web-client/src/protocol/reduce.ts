@@ -56,6 +56,7 @@ export function reduce(view: RoomView, event: RoomEvent): RoomView {
     case "assignments":
     case "publish_layers":
     case "publish_codec":
+    case "track_paused":
     case "muted":
     case "replaced":
     case "may_publish":

@@ -9,7 +9,7 @@ import { reduce, type RoomView } from "@/protocol/reduce";
 import { exposeDebug } from "@/rtc/debug";
 import { flags } from "@/rtc/flags";
 import { RoomClient, type LocalMedia } from "@/rtc/roomClient";
-import type { RemoteTrack } from "@/rtc/peer";
+import { trackKey, type RemoteTrack } from "@/rtc/peer";
 import type { LineState, Socket } from "@/rtc/signaling";
 import { connectionSettings, rememberedWay } from "@/rtc/way";
 import { asRequestError } from "./load";
@@ -47,6 +47,8 @@ export const useRoom = defineStore("room", () => {
   const clockOffsetUs = ref(0);
   const dropped = ref<ReadonlySet<string>>(new Set());
   const unread = ref(0);
+  /** Pictures that my connection is too slow for, by track key. */
+  const paused = ref<ReadonlySet<string>>(new Set());
   const client = shallowRef<RoomClient | null>(null);
 
   const session = computed(() => view.value?.session ?? null);
@@ -153,6 +155,17 @@ export const useRoom = defineStore("room", () => {
       case "chat":
         unread.value += 1;
         break;
+      case "track_paused":
+        pause(trackKey(event.participant, event.source), event.paused);
+        break;
+      case "assignments": {
+        const there = new Set(event.assignments.map((one) => trackKey(one.participant, one.source)));
+        paused.value = new Set([...paused.value].filter((key) => there.has(key)));
+        break;
+      }
+      case "media_connected":
+        if (!event.connected) paused.value = new Set();
+        break;
       case "muted":
         if (event.source === "microphone") micOn.value = false;
         said.value = { kind: "muted", by: nameOf(event.by), source: event.source };
@@ -170,6 +183,13 @@ export const useRoom = defineStore("room", () => {
       default:
         break;
     }
+  }
+
+  function pause(key: string, on: boolean) {
+    const next = new Set(paused.value);
+    if (on) next.add(key);
+    else next.delete(key);
+    paused.value = next;
   }
 
   function countOthers() {
@@ -212,6 +232,7 @@ export const useRoom = defineStore("room", () => {
     playBlocked.value = false;
     dropped.value = new Set();
     unread.value = 0;
+    paused.value = new Set();
     line.value = "idle";
   }
 
@@ -247,7 +268,7 @@ export const useRoom = defineStore("room", () => {
 
   return {
     phase, over, refusal, line, view, myId, tracks, local, micOn, mediaConnected, replaced, playBlocked, said,
-    clockOffsetUs, dropped, unread, client, session, people, me, observers, isChair, isObserver, chairLost, tiles, sharing,
+    clockOffsetUs, dropped, unread, paused, client, session, people, me, observers, isChair, isObserver, chairLost, tiles, sharing,
     enter, leave, abandon, request, setMic, nameOf,
   };
 });
