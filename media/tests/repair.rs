@@ -75,6 +75,35 @@ fn every_loss_is_repaired_both_ways_without_a_storm() {
     assert!(down.2 * 2 <= down.1 * 3, "downstream storm: {down:?}");
 }
 
+/// Wi-Fi to mobile: two dark seconds, then another address. Late sound would hold up what follows.
+#[test]
+fn after_a_change_of_address_nothing_from_before_is_sent_again_and_a_key_frame_begins() {
+    let dark = || NetemConfig::new().loss(RandomLoss::new(Probability::ONE)).seed(1);
+    let mut world = World::new();
+    let a = world.join(1, &[Source::Camera], 0, 0);
+    let b = world.join(2, &[], 0, 1);
+    let talk = |world: &mut World, frames: usize| {
+        for _ in 0..frames {
+            world.send_frame(a, 0, 2, 900);
+            world.run(Duration::from_millis(50));
+        }
+    };
+    talk(&mut world, 40);
+    world.links(b, dark(), dark());
+    talk(&mut world, 40);
+    let (number, asked) = (world.bots[a].senders[0].number, world.shard.counters().plis_out);
+    let (seen, resent) = (world.bots[b].received.len(), world.shard.counters().rtx_sent);
+    world.bots[b].outside.set_port(61_111);
+    world.links(b, NetemConfig::new(), NetemConfig::new());
+    // The bot checks its way every second or two; the frames until then are lost as well.
+    talk(&mut world, 100);
+    let came = &world.bots[b].received[seen..];
+    assert!(came.len() > 30, "it is there again: {}", came.len());
+    assert!(came.iter().all(|packet| packet.tag().1 >= number), "nothing of the dark time");
+    assert_eq!(world.shard.counters().rtx_sent, resent);
+    assert!(world.shard.counters().plis_out > asked, "a key frame is asked for");
+}
+
 /// A RED payload: the last frame again, then this one.
 fn redundant(before: Option<&[u8]>, frame: &[u8], opus: u8) -> Vec<u8> {
     let mut out = Vec::new();

@@ -13,8 +13,6 @@ import { Server } from './lib/server.mjs';
 const ENTERED_MS = 5_000;
 /** From the change of address until the picture moves again. */
 const BACK_MS = 3_000;
-/** From one network to another; the line has to be made anew as well. */
-const OVER_MS = 6_000;
 
 const reason = whyNot();
 // A machine of ours has to be able to: elsewhere it is said, not passed over.
@@ -197,7 +195,7 @@ describe('a way in', { timeout: 300_000, skip: reason ?? false }, () => {
     await member.page.close();
   });
 
-  test('from one network to another: the picture comes back by itself, without a new join', async (t) => {
+  test('from one network to another: the picture is back within 3 s, without a new join', async (t) => {
     net.firewall('');
     const entered = await enter('member3');
     await meet(entered);
@@ -207,7 +205,7 @@ describe('a way in', { timeout: 300_000, skip: reason ?? false }, () => {
       net.unplug('eth0');
     });
     t.diagnostic(`pictures back ${took} ms after the change`);
-    assert.ok(took <= OVER_MS, `${took} ms`);
+    assert.ok(took <= BACK_MS, `${took} ms`);
     await member.page.close();
   });
 });

@@ -7,6 +7,7 @@ use super::downlink::Stamp;
 use super::egress::{Outgoing, seal};
 use super::filter::Frame;
 use super::layer::Layer;
+use super::nack;
 use super::peer::{Peer, PeerKey};
 use super::rewrite::{Epoch, Place, Start, full_input};
 use super::slot::Slot;
@@ -370,7 +371,7 @@ impl Shard {
         let Some(peer) = self.peers.get_mut(subscriber) else {
             return Err(DropReason::ResendNotReady);
         };
-        let pause = peer.resend_pause();
+        let (pause, moved) = (peer.resend_pause(), peer.moved);
         let Some(slot) = peer.slots.get_mut(slot_index) else {
             return Err(DropReason::ResendNotReady);
         };
@@ -391,9 +392,14 @@ impl Shard {
             return Err(DropReason::ResendNoTrack);
         };
         let input = full_input(layer.receiver.highest(), again.input);
-        let Some(packet) = layer.cache.get(now, input) else {
+        let Some((packet, age)) = layer.cache.find(now, input) else {
             return Err(DropReason::ResendCacheMiss);
         };
+        let since_move = moved.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
+        let of_use = if slot.audio { nack::AUDIO.give_up } else { Duration::MAX };
+        if age > since_move.min(of_use) {
+            return Err(DropReason::ResendCacheMiss);
+        }
         let Ok(header) = Header::parse(packet) else { return Err(DropReason::ResendUnfit) };
         let Some(publisher) = self.peers.get(track.peer) else {
             return Err(DropReason::ResendNoTrack);

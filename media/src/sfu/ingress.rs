@@ -271,7 +271,7 @@ impl Shard {
         let payload = &plain[header.payload_range()];
         let layer = &mut track.layers[usize::from(binding.layer)];
         if item.key {
-            layer.keyframe.arrived(now);
+            layer.keyframe.arrived(now, seq);
         }
         layer.cache.insert(now, seq, [plain, &[]]);
         let mut primary_type = header.payload_type;

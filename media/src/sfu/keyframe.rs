@@ -17,11 +17,19 @@ pub struct KeyframeRequest {
     last: Option<Instant>,
     granted: Option<Instant>,
     unanswered: u8,
+    /// A key frame up to this number does not help: what came after it is lost.
+    lost_to: u64,
 }
 
 impl KeyframeRequest {
     pub fn want(&mut self) {
         self.wanted = true;
+    }
+
+    /// Packets up to this extended number are lost for good.
+    pub fn want_after(&mut self, number: u64) {
+        self.wanted = true;
+        self.lost_to = self.lost_to.max(number);
     }
 
     /// A viewer's picture is broken. Not a wish of its own if it was sent before the viewer can
@@ -32,8 +40,12 @@ impl KeyframeRequest {
         self.wanted |= !crossed;
     }
 
-    /// A key frame came: all wishes are granted.
-    pub fn arrived(&mut self, now: Instant) {
+    /// A key frame of this number came: all wishes are granted, unless it is an old one that was
+    /// sent again.
+    pub fn arrived(&mut self, now: Instant, number: u64) {
+        if number <= self.lost_to {
+            return;
+        }
         self.granted = Some(now);
         self.unanswered = 0;
         self.wanted = false;
@@ -77,7 +89,7 @@ mod tests {
             if at < 1_600 {
                 request.want();
             } else if at == 1_600 {
-                request.arrived(t0 + ms(at));
+                request.arrived(t0 + ms(at), 1);
             }
             sent += u32::from(request.poll(t0 + ms(at)));
         }
@@ -88,11 +100,22 @@ mod tests {
     fn a_request_that_crossed_the_key_frame_is_not_another_wish() {
         let t0 = crate::testing::origin();
         let mut request = KeyframeRequest::default();
-        request.arrived(t0);
+        request.arrived(t0, 1);
         request.want_for(t0 + ms(50), ms(80));
         assert!(!request.poll(t0 + ms(50)));
         request.want_for(t0 + ms(90), ms(80));
         assert!(request.poll(t0 + ms(90)), "it has seen the key frame and needs another");
+    }
+
+    #[test]
+    fn a_key_frame_from_before_a_loss_grants_nothing() {
+        let t0 = crate::testing::origin();
+        let mut request = KeyframeRequest::default();
+        request.want_after(50);
+        request.arrived(t0, 40);
+        assert!(request.poll(t0));
+        request.arrived(t0 + ms(10), 51);
+        assert_eq!(request.due(t0 + ms(10)), None);
     }
 
     #[test]

@@ -150,6 +150,7 @@ impl Shard {
             downlink: Downlink::default(),
             rtt: None,
             next_report: now + REPORT_INTERVAL,
+            moved: None,
             timer: None,
             touched: false,
             map_changed: false,

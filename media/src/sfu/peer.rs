@@ -85,6 +85,8 @@ pub struct Peer {
     /// Smoothed round trip, from receiver reports.
     pub rtt: Option<Duration>,
     pub next_report: Instant,
+    /// When its address changed last.
+    pub moved: Option<Instant>,
     /// The entry of this peer in the shard's timer heap that counts.
     pub timer: Option<Instant>,
     pub touched: bool,

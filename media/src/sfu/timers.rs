@@ -83,7 +83,7 @@ impl Shard {
         while let Some(event) = self.peers.get_mut(key).and_then(|p| p.transport.poll_event()) {
             match event {
                 PeerEvent::Connected => self.on_connected(now, key),
-                PeerEvent::AddressChanged(_) => self.on_moved(key),
+                PeerEvent::AddressChanged(_) => self.on_moved(now, key),
                 PeerEvent::Gone(gone) => {
                     let reason = match gone {
                         Gone::HandshakeFailed(_) => GoneReason::HandshakeFailed,
@@ -97,9 +97,11 @@ impl Shard {
     }
 
     /// Media goes and comes by another way: what was on the old one is lost, and more of it than
-    /// repair brings back. Both directions begin anew with a key frame.
-    fn on_moved(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get(key).filter(|peer| peer.connected) else { return };
+    /// repair brings back. Both directions begin anew with a key frame; nothing from before is sent
+    /// again, for late sound would hold up sound and picture of the time after.
+    fn on_moved(&mut self, now: Instant, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.connected) else { return };
+        peer.moved = Some(now);
         let watched = peer.slots.iter().filter_map(|slot| slot.track);
         let published = peer.sections.iter().map(|section| section.track);
         let tracks: Vec<_> = watched.chain(published).collect();
@@ -206,7 +208,7 @@ impl Shard {
                     layer.totals.nacks += nacks.len() as u64;
                 }
                 if lost && !audio && watched {
-                    layer.keyframe.want();
+                    layer.keyframe.want_after(layer.receiver.highest());
                 }
                 if layer.keyframe.poll(now) {
                     write::pli(out, sender, layer.ssrc);

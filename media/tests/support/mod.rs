@@ -108,6 +108,8 @@ pub struct Sender {
 pub struct Bot {
     pub rtc: Rtc,
     pub addr: SocketAddr,
+    /// What its NAT makes of that: where the shard sees it.
+    pub outside: SocketAddr,
     pub id: PeerId,
     /// The person; by default one for each bot.
     pub owner: OwnerId,
@@ -238,6 +240,7 @@ impl World {
         self.bots.push(Bot {
             rtc,
             addr,
+            outside: addr,
             id: PeerId(u128::from(tag)),
             owner: OwnerId(u128::from(tag)),
             watch: Watch::Everyone,
@@ -485,7 +488,7 @@ impl World {
             while let Some(output) = bot.up.poll_output() {
                 if let LinkOutput::Packet(bytes) = output {
                     count(&mut bot.came_up, &bytes);
-                    arrived.push((bot.addr, bytes));
+                    arrived.push((bot.outside, bytes));
                 }
             }
         }
@@ -506,7 +509,7 @@ impl World {
         for run in &self.egress.runs {
             self.runs += 1;
             let bytes = &self.egress.bytes[run.start..run.start + run.len];
-            let Some(bot) = self.bots.iter_mut().find(|bot| bot.addr == run.dst.addr) else {
+            let Some(bot) = self.bots.iter_mut().find(|bot| bot.outside == run.dst.addr) else {
                 continue;
             };
             for datagram in bytes.chunks(usize::from(run.segment)) {

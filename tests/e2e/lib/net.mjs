@@ -52,6 +52,8 @@ export class Net {
       for (const name of [net.client, net.router]) {
         ip('netns', 'add', name);
         ip('-n', name, 'link', 'set', 'lo', 'up');
+        // All is IPv4 here: no link-local address that comes by itself seconds after a link, and counts as a change of network.
+        run('ip', ['netns', 'exec', name, 'sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1']);
       }
       // This machine ─ wan ─ router ─ in ─ browser
       ip('link', 'add', `${net.id}u`, 'type', 'veth', 'peer', 'name', 'wan', 'netns', net.router);
@@ -84,6 +86,8 @@ export class Net {
     ip('-n', this.router, 'link', 'set', `in${number}`, 'up');
     ip('-n', this.client, 'addr', 'add', `${host(2)}/28`, 'dev', name);
     ip('-n', this.client, 'link', 'set', name, 'up');
+    // What is sent before the kernel calls the link up is lost, and asked for again after a second.
+    while (!ip('-n', this.client, '-br', 'link', 'show', name).includes(' UP ')) continue;
     ip('-n', this.client, 'route', 'replace', 'default', 'via', host(1), 'dev', name);
     return subnet;
   }
@@ -107,7 +111,9 @@ export class Net {
     const there = port === null ? '' : `ip daddr ${this.server} tcp dport ${port} dnat ip to ${this.server}:${other};`;
     this.rules(
       this.router,
-      `chain in { type nat hook prerouting priority -100; ${there} }
+      // What comes with the address of another network is thrown away, as providers do (BCP 38).
+      `chain spoofed { type filter hook forward priority 0; fib saddr . iif oif missing drop; }
+       chain in { type nat hook prerouting priority -100; ${there} }
        chain out { type nat hook postrouting priority 100; oifname "wan" masquerade; }`,
     );
   }

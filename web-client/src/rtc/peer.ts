@@ -36,6 +36,8 @@ export interface PeerOptions {
   create: () => RTCPeerConnection;
   /** Sends the offer; rejects with a RequestError. */
   offer: (offer: Offer) => Promise<Answer>;
+  /** Resolves when the server answers on the line; rejects when the line is dead too, and comes back by itself. */
+  probe: () => Promise<void>;
   /** What this browser can receive; empty lists leave its own order. */
   codecs: (kind: "audio" | "video") => readonly Codec[];
   /** False: one encoding always (end-to-end tests, weak machines). */
@@ -45,8 +47,6 @@ export interface PeerOptions {
 export interface PeerEvents {
   tracks: ReadonlyMap<string, RemoteTrack>;
   connected: boolean;
-  /** What flowed has stopped, or the browser says so: the way is looked for anew, and the line may be dead too. */
-  suspect: void;
   /** ICE restarts did not help, or the server has given this one up: a new connection is needed. */
   lost: void;
   /** The server does not accept what this browser offers. */
@@ -75,6 +75,8 @@ export class PeerManager extends Emitter<PeerEvents> {
   private readonly since = new Map<string, { carries: string; at: number }>();
   private changes = 0;
   private iceRestart = false;
+  /** Nothing flows, and the line has not answered since. */
+  private doubtful = false;
   private dirty = false;
   private closed = false;
   private others = 0;
@@ -170,9 +172,10 @@ export class PeerManager extends Emitter<PeerEvents> {
     return this.wantsLayers() && (height === undefined || height >= LAYERED_SIZE.height);
   }
 
-  /** Negotiates again what could not be sent while the line was down. */
+  /** Negotiates again what could not be sent while the line was down, and looks for a way if nothing flows. */
   resume(): void {
     if (this.dirty) void this.need();
+    else if (this.doubtful) this.restartIce();
     else this.watch();
   }
 
@@ -181,11 +184,33 @@ export class PeerManager extends Emitter<PeerEvents> {
     return this.need();
   }
 
+  /** The machine's network has changed: what flows may stop, and then it is not waited for long. */
+  networkChanged(): void {
+    this.stall.hint(performance.now());
+  }
+
+  /**
+   * Nothing flows. Where the network is another one, the browser finds the new way by itself with the
+   * credentials that both sides know; a restart that cannot be told to the server would take them from
+   * it. So the line is asked first: is it alive, the old way is just dead and looked for anew; is it
+   * dead, `resume` sees what is left to do when it is back.
+   */
+  private async doubt(): Promise<void> {
+    if (this.closed || this.doubtful) return;
+    this.doubtful = true;
+    try {
+      await this.options.probe();
+    } catch {
+      return;
+    }
+    if (this.doubtful) this.restartIce();
+  }
+
   restartIce(): void {
+    this.doubtful = false;
     if (this.closed || this.iceRestart) return;
     this.iceRestart = true;
     this.await();
-    this.emit("suspect", undefined);
     void this.need();
   }
 
@@ -202,7 +227,7 @@ export class PeerManager extends Emitter<PeerEvents> {
       }
       // The last offer may still be on its way: this one replaces it.
       this.iceRestart = false;
-      this.restartIce();
+      void this.doubt();
     }, pause ?? RESTART_PAUSES_MS.at(-1));
   }
 
@@ -368,13 +393,14 @@ export class PeerManager extends Emitter<PeerEvents> {
     const state = this.pc.connectionState;
     this.emit("connected", state === "connected");
     if (state === "connected") {
+      this.doubtful = false;
       this.iceRestart = false;
       this.restarts = 0;
       clearTimeout(this.restartTimer);
     } else if (state === "failed") {
-      this.restartIce();
+      void this.doubt();
     } else if (state === "disconnected") {
-      this.suspectTimer = setTimeout(() => this.restartIce(), DISCONNECTED_FOR_MS);
+      this.suspectTimer = setTimeout(() => void this.doubt(), DISCONNECTED_FOR_MS);
     }
   }
 
@@ -389,6 +415,9 @@ export class PeerManager extends Emitter<PeerEvents> {
       if (one.type === "transport") bytes = one.bytesReceived ?? 0;
     });
     // Firefox tells no transport: there it is `disconnected` that alarms.
-    if (bytes > 0 && this.stall.look(performance.now(), bytes)) this.restartIce();
+    if (bytes === 0) return;
+    const alarm = this.stall.look(performance.now(), bytes);
+    if (this.stall.flows) this.doubtful = false;
+    if (alarm) void this.doubt();
   }
 }

@@ -42,7 +42,7 @@ const SLOT: Record<Source, keyof LocalMedia> = {
   screen_audio: "screenAudio",
 };
 
-/** A round trip to a far server, and the time that it takes to answer an offer. */
+/** A round trip to a far server on a slow line. */
 const LINE_ANSWERS_WITHIN_MS = 600;
 /** So many lost connections within so long: the endpoint is made anew, too. */
 const MAX_RENEWALS = 2;
@@ -143,6 +143,13 @@ export class RoomClient extends Emitter<RoomClientEvents> {
     void this.peerManager?.setOthers(count);
   }
 
+  /** Another network, or one again: whatever has stopped is looked for at once. */
+  networkChanged(): void {
+    this.signaling.hurry();
+    this.peerManager?.networkChanged();
+    this.probe().catch(() => undefined);
+  }
+
   async leave(): Promise<void> {
     await this.signaling.leave();
     this.dispose();
@@ -176,6 +183,7 @@ export class RoomClient extends Emitter<RoomClientEvents> {
     const peer = new PeerManager({
       ...this.options.peer,
       offer: (offer) => this.sendOffer(offer),
+      probe: () => this.probe(),
     });
     this.peerManager = peer;
     peer.on("tracks", (tracks) => {
@@ -184,8 +192,6 @@ export class RoomClient extends Emitter<RoomClientEvents> {
     });
     peer.on("connected", (connected) => this.emit("mediaConnected", connected));
     peer.on("refused", (error) => this.emit("mediaRefused", error));
-    // The offer of a restart is answered at once, or the line is as dead as the media.
-    peer.on("suspect", () => this.signaling.suspect(LINE_ANSWERS_WITHIN_MS));
     peer.on("lost", () => this.renewMedia(peer));
     void peer.setOthers(this.others);
     const published: Promise<unknown>[] = [];
@@ -219,6 +225,17 @@ export class RoomClient extends Emitter<RoomClientEvents> {
     this.renewals.push(now);
     const { audio, video } = lost.slotsWanted;
     this.connectMedia(audio, video);
+  }
+
+  /** Resolves when the server answers on the line: it is told what it knows. Silence drops the line. */
+  private async probe(): Promise<void> {
+    this.signaling.suspect(LINE_ANSWERS_WITHIN_MS);
+    try {
+      await this.request({ method: "view", tracks: this.views.list() });
+    } catch (error) {
+      // A refusal is an answer.
+      if (error instanceof RequestError && (error.code === "disconnected" || error.code === "timeout")) throw error;
+    }
   }
 
   private async sendOffer(offer: Offer) {

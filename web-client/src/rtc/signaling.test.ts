@@ -251,6 +251,18 @@ describe("the line", () => {
     expect(client.state).toBe("online");
   });
 
+  it("comes back by a second socket when the first finds no way within a moment", async () => {
+    await last().welcomes();
+    client.suspect(600);
+    await vi.advanceTimersByTimeAsync(601);
+    expect(sockets).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(1_400);
+    expect(sockets).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(700);
+    expect(sockets).toHaveLength(3);
+    expect(sockets[1]?.closed).toBe(true);
+  });
+
   it("survives what is not JSON", async () => {
     await last().welcomes();
     last().onmessage?.({ data: "{" });

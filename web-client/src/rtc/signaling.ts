@@ -71,7 +71,12 @@ interface Pending {
   timer: ReturnType<typeof setTimeout>;
 }
 
+/** From the socket's opening to the welcome, and for a socket to open. */
 const CONNECT_TIMEOUT_MS = 4_000;
+/** The first attempt may have begun while the old network was still believed in: it is not waited for so long. */
+const FIRST_OPEN_TIMEOUT_MS = 1_500;
+/** Looks at a doubtful line: frames that came while the page was busy are read before the next one. */
+const SUSPECT_LOOK_MS = 100;
 const REQUEST_TIMEOUT_MS = 10_000;
 const WATCHDOG_MS = 1_000;
 
@@ -84,6 +89,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   private watchdog: ReturnType<typeof setInterval> | undefined;
   private suspectTimer: ReturnType<typeof setTimeout> | undefined;
   private lastFrameMs = 0;
+  private frames = 0;
   private lostAtMs: number | null = null;
   private nextId = 1;
   private readonly pending = new Map<number, Pending>();
@@ -146,16 +152,23 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
   }
 
-  /** Media has stopped: if nothing comes on the line either within `withinMs`, it is dead, too. */
+  /** Something was asked of the server: if nothing comes on the line within `withinMs`, it is dead. */
   suspect(withinMs: number): void {
-    const [socket, last] = [this.socket, this.lastFrameMs];
+    const [socket, frames] = [this.socket, this.frames];
     if (this.lineState !== "online" || !socket) return;
     clearTimeout(this.suspectTimer);
-    this.suspectTimer = setTimeout(() => {
-      if (this.lineState !== "online" || this.socket !== socket || this.lastFrameMs !== last) return;
+    let left = Math.ceil(withinMs / SUSPECT_LOOK_MS);
+    const look = () => {
+      if (this.lineState !== "online" || this.socket !== socket || this.frames !== frames) return;
+      left -= 1;
+      if (left >= 0) {
+        this.suspectTimer = setTimeout(look, SUSPECT_LOOK_MS);
+        return;
+      }
       this.attempt = 0;
       this.drop();
-    }, withinMs);
+    };
+    look();
   }
 
   private now(): number {
@@ -193,9 +206,13 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       return;
     }
     this.socket = socket;
-    this.connectTimer = setTimeout(() => this.drop(), CONNECT_TIMEOUT_MS);
+    const again = this.resumeToken !== null && this.attempt <= 1;
+    this.connectTimer = setTimeout(() => this.drop(), again ? FIRST_OPEN_TIMEOUT_MS : CONNECT_TIMEOUT_MS);
     socket.onopen = () => {
-      if (this.socket === socket) this.hello(token);
+      if (this.socket !== socket) return;
+      clearTimeout(this.connectTimer);
+      this.connectTimer = setTimeout(() => this.drop(), CONNECT_TIMEOUT_MS);
+      this.hello(token);
     };
     socket.onmessage = (message) => {
       if (this.socket === socket) this.receive(message.data);
@@ -264,6 +281,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   private receive(data: unknown): void {
     if (typeof data !== "string") return;
     this.lastFrameMs = this.now();
+    this.frames += 1;
     let message: ServerMessage;
     try {
       message = JSON.parse(data) as ServerMessage;

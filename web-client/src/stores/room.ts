@@ -8,6 +8,7 @@ import { RequestError } from "@/protocol/errors";
 import { reduce, type RoomView } from "@/protocol/reduce";
 import { exposeDebug } from "@/rtc/debug";
 import { flags } from "@/rtc/flags";
+import { onNetworkChange } from "@/rtc/machine";
 import { RoomClient, type LocalMedia } from "@/rtc/roomClient";
 import { trackKey, type RemoteTrack } from "@/rtc/peer";
 import type { LineState, Socket } from "@/rtc/signaling";
@@ -63,6 +64,8 @@ export const useRoom = defineStore("room", () => {
     people.value.filter((one) => one.role !== "observer" && (one.online || dropped.value.has(one.id))),
   );
   const sharing = computed(() => tiles.value.find((one) => one.screen) ?? null);
+
+  let stopListening: (() => void) | undefined;
 
   function enter(grant: JoinGrant, consent: boolean, microphone: MediaStreamTrack | null, camera: MediaStreamTrack | null) {
     phase.value = "joining";
@@ -120,7 +123,7 @@ export const useRoom = defineStore("room", () => {
     });
     exposeDebug(made);
     micOn.value = microphone !== null;
-    window.addEventListener("online", hurry);
+    stopListening = onNetworkChange(() => client.value?.networkChanged());
     document.addEventListener("visibilitychange", hurry);
     made.views.setPageVisible(document.visibilityState === "visible");
     made.start(microphone, camera);
@@ -223,7 +226,7 @@ export const useRoom = defineStore("room", () => {
   }
 
   function reset() {
-    window.removeEventListener("online", hurry);
+    stopListening?.();
     document.removeEventListener("visibilitychange", hurry);
     tracks.value = new Map();
     local.value = NOTHING;
