@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use aws_lc_rs::hmac;
-use media::api::RoomId;
 use media::turn::Credentials;
 use media_io::Media;
 use uuid::Uuid;
@@ -29,13 +28,6 @@ impl TurnKey {
     }
 }
 
-/// A person's way to relay, and where that is over UDP.
-pub struct RelayGrant {
-    pub credentials: Credentials,
-    /// Of the shards, that which the room is at home on first.
-    pub udp_ports: Vec<u16>,
-}
-
 /// Gives out credentials.
 pub struct Relays {
     media: Media,
@@ -49,11 +41,9 @@ impl Relays {
 
     /// For this person in this session, until `expires_us` (wall time in microseconds). `None`:
     /// TURN is not offered.
-    pub fn grant(&self, session: Uuid, person: Uuid, expires_us: i64) -> Option<RelayGrant> {
+    pub fn grant(&self, session: Uuid, person: Uuid, expires_us: i64) -> Option<Credentials> {
         let expires_s = u64::try_from(expires_us.div_euclid(1_000_000)).unwrap_or(0);
-        let credentials = self.media.turn_credentials(&self.name(session, person), expires_s)?;
-        let udp_ports = self.media.udp_ports(RoomId(session.as_u128()));
-        Some(RelayGrant { credentials, udp_ports })
+        self.media.turn_credentials(&self.name(session, person), expires_s)
     }
 
     /// The same for all devices of a person in a session, so that quotas hold; nobody else can

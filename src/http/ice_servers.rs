@@ -45,9 +45,12 @@ fn host_and_port(host: &str, default: u16) -> Option<(String, u16)> {
     (!name.is_empty() && host.bytes().all(proper)).then(|| (name.to_owned(), port))
 }
 
-/// Relaying for this person in this session: over UDP (each shard by its own port), and over TLS
-/// on the port of the pages, which reaches all.
-/// Empty where TURN is not offered.
+/// Relaying for this person in this session over TLS, on the port of the pages, which reaches all
+/// shards. Empty where TURN is not offered.
+///
+/// Our TURN over UDP is not told to browsers: it has the addresses of our candidates, and libwebrtc
+/// takes whatever comes from the address of its TURN server for that server's, so that checks of
+/// the direct way would never be answered. Who reaches it needs no relay either.
 pub fn ice_servers(
     app: &App,
     reached: &ReachedAs,
@@ -56,13 +59,11 @@ pub fn ice_servers(
     expires_us: i64,
 ) -> Vec<IceServer> {
     let Some((host, port)) = &reached.0 else { return Vec::new() };
-    let Some(grant) = app.relays.grant(session, person, expires_us) else { return Vec::new() };
-    let over_udp = grant.udp_ports.iter().map(|udp| format!("turn:{host}:{udp}?transport=udp"));
-    let over_tls = format!("turns:{host}:{port}?transport=tcp");
+    let Some(granted) = app.relays.grant(session, person, expires_us) else { return Vec::new() };
     vec![IceServer {
-        urls: over_udp.chain([over_tls]).collect(),
-        username: grant.credentials.username,
-        credential: grant.credentials.password,
+        urls: vec![format!("turns:{host}:{port}?transport=tcp")],
+        username: granted.username,
+        credential: granted.password,
         expires_us,
     }]
 }

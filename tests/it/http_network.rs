@@ -28,7 +28,7 @@ fn offer() -> String {
     lines.join("\r\n")
 }
 
-fn probe(way: &str) -> Value {
+pub fn probe(way: &str) -> Value {
     json!({ "sdp": offer(), "way": way })
 }
 
@@ -82,6 +82,32 @@ async fn a_flood_of_probes_is_stopped_and_the_meeting_is_not() {
     assert_eq!(codes.last(), Some(&429), "the clock stands still: nothing refills");
     let secretary = app.open().await;
     app.enter(&secretary).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn relays_are_given_out_within_the_same_budget() {
+    let app = TestApp::start().await;
+    let nobody = app.client();
+    let mut given = 0;
+    let refused = loop {
+        let answer = nobody.get("/api/network").await;
+        if answer.status != 200 {
+            break answer;
+        }
+        assert_eq!(answer.json()["ice_servers"].as_array().unwrap().len(), 1);
+        given += 1;
+        assert!(given <= 120, "no end");
+    };
+    assert_eq!(given, 120, "the clock stands still: nothing refills");
+    assert_eq!(refused.header("retry-after"), "1");
+    assert!(!refused.text().contains("credential"));
+    assert_eq!(refused.refusal(), (429, "rate_limited".into()));
+    // Who enters a meeting from there has theirs all the same.
+    let secretary = app.open().await;
+    let path = format!("/api/sessions/{}/join", app.session());
+    let grant = secretary.post(&path, json!({})).await.json();
+    assert_eq!(grant["ice_servers"].as_array().unwrap().len(), 1, "{grant}");
     app.stop().await;
 }
 

@@ -410,14 +410,6 @@ impl Media {
         self.inner.turn.as_ref().map(|turn| turn.issue(id, expires_s))
     }
 
-    /// The UDP ports of all shards, that which the room is at home on first: over UDP a shard is
-    /// relayed to by TURN on its own port, and a large room's peers are on several.
-    pub fn udp_ports(&self, room: RoomId) -> Vec<u16> {
-        let mut ports: Vec<u16> = self.addresses().iter().map(SocketAddr::port).collect();
-        ports[..=self.home(room)].rotate_right(1);
-        ports
-    }
-
     /// By shard, as [`Media::addresses`].
     pub(crate) fn links(&self) -> &[ShardLink] {
         &self.inner.links

@@ -32,7 +32,7 @@ impl Budget {
 }
 
 /// A household of IPv6 has a /64, not an address.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => {

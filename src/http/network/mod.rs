@@ -42,6 +42,7 @@ const PROBES: usize = 32;
 /// Bytes of one payload of the bandwidth hint.
 const PAYLOAD: usize = 256 * 1024;
 /// What things cost of an address's budget.
+const INFO_COST: u32 = 1;
 const PROBE_COST: u32 = 2;
 const PAYLOAD_COST: u32 = 1;
 
@@ -106,12 +107,13 @@ pub struct Info {
 /// Server time, for round trip and clock difference, and the relays that a probe may use.
 pub async fn info(
     State(app): State<Arc<App>>,
+    _: Paid<INFO_COST>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     reached: ReachedAs,
 ) -> Json<Info> {
     let server_time_us = app.clock.now_us();
-    // Nobody in no session: the relays of one address count together.
-    let address = match peer.address.ip() {
+    // Nobody in no session: the relays of one household count together.
+    let address = match budget::network(peer.address.ip().to_canonical()) {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
     };

@@ -9,6 +9,11 @@ const UPLOADS = 3;
 const UPLOAD_BYTES = 60_000;
 /** A silent server must not hold up the page. */
 const TRANSFER_MS = 8_000;
+/** In this time a spent budget grows enough for another try. */
+const BUSY_MS = 1_200;
+
+/** The server answers, but not this much at once. */
+class Busy extends Error {}
 
 export interface Hello {
   rttMs: number;
@@ -30,8 +35,9 @@ export async function hello(): Promise<Hello | null> {
       if (best === null || rttMs < best.rttMs) {
         best = { rttMs, aheadMs: began + rttMs / 2 - info.server_time_us / 1_000, iceServers: info.ice_servers };
       }
-    } catch {
-      // The next one may come through.
+    } catch (error) {
+      // It is there, and others of this house test just now; or the next one may come through.
+      if (error instanceof Busy) await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
     }
   }
   return best;
@@ -98,6 +104,7 @@ async function limited(path: string, init: RequestInit): Promise<Response> {
   const timer = setTimeout(() => stop.abort(), TRANSFER_MS);
   try {
     const response = await fetch(path, { ...init, signal: stop.signal });
+    if (response.status === 429) throw new Busy();
     if (!response.ok) throw new Error(String(response.status));
     return response;
   } finally {
