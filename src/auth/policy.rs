@@ -55,6 +55,8 @@ pub enum Resource<'a> {
 pub struct SessionFacts {
     pub org: OrgId,
     pub chair: PersonId,
+    /// Who presides in the running room; `None` when nobody does, or it does not run.
+    pub presiding: Option<PersonId>,
     pub recorder: Option<PersonId>,
     /// The actor is on the roster (frozen, or as it would be frozen now).
     pub on_roster: bool,
@@ -149,10 +151,12 @@ pub fn allow(
             Action::OpenSession | Action::CancelSession | Action::SetPolicy,
             Resource::Session(session),
         ) => in_charge(actor, session),
-        (
-            Action::RenderAgain | Action::ReadStatistics | Action::Stream,
-            Resource::Session(session),
-        ) => in_charge(actor, session) || records(actor, session),
+        (Action::RenderAgain | Action::Stream, Resource::Session(session)) => {
+            in_charge(actor, session) || records(actor, session)
+        }
+        (Action::ReadStatistics, Resource::Session(session)) => {
+            presides(actor, session) || runs(actor, session) || records(actor, session)
+        }
         (
             Action::ReadSession | Action::ReadArchive | Action::JoinSession,
             Resource::Session(session),
@@ -206,9 +210,16 @@ pub fn can_observe(tree: &OrgTree, actor: &Actor, host: OrgId) -> bool {
 }
 
 fn in_charge(actor: &Actor, session: &SessionFacts) -> bool {
-    session.chair == actor.person
-        || has_at(actor, session.org, runs_meetings)
-        || leads_group(actor, session.org)
+    session.chair == actor.person || runs(actor, session)
+}
+
+fn runs(actor: &Actor, session: &SessionFacts) -> bool {
+    has_at(actor, session.org, runs_meetings) || leads_group(actor, session.org)
+}
+
+/// Whoever took over or was handed the chair; the designated chair while nobody presides.
+fn presides(actor: &Actor, session: &SessionFacts) -> bool {
+    session.presiding.unwrap_or(session.chair) == actor.person
 }
 
 fn records(actor: &Actor, session: &SessionFacts) -> bool {

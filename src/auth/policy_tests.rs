@@ -45,7 +45,13 @@ fn actor(roles: &[(u128, OrgRole)]) -> Actor {
 }
 
 fn session(host: u128) -> SessionFacts {
-    SessionFacts { org: org(host), chair: person(1), recorder: Some(person(2)), on_roster: false }
+    SessionFacts {
+        org: org(host),
+        chair: person(1),
+        presiding: None,
+        recorder: Some(person(2)),
+        on_roster: false,
+    }
 }
 
 fn rule(actor: &Actor, action: Action, session: &SessionFacts) -> Option<Rule> {
@@ -122,4 +128,17 @@ fn a_role_that_does_not_reach_down_stays_where_it_is() {
     here.grants[0].inherits = false;
     assert_eq!(session_role(&tree(), &here, &session(A)), Some(Role::Observer));
     assert_eq!(session_role(&tree(), &here, &session(A1)), None);
+}
+
+#[test]
+fn whoever_presides_sees_the_statistics_and_who_presides_no_more_does_not() {
+    let (chair, member) = (actor(&[]), actor(&[]));
+    let session = SessionFacts { on_roster: true, chair: chair.person, ..session(A1) };
+    let other = PersonId::from(uuid::Uuid::from_u128(77));
+    let member = Actor { person: other, ..member };
+    assert_eq!(rule(&chair, Action::ReadStatistics, &session), None, "nobody presides yet");
+    assert_eq!(rule(&member, Action::ReadStatistics, &session), Some(Rule::NotForStatistics));
+    let handed = SessionFacts { presiding: Some(other), ..session };
+    assert_eq!(rule(&member, Action::ReadStatistics, &handed), None);
+    assert_eq!(rule(&chair, Action::ReadStatistics, &handed), Some(Rule::NotForStatistics));
 }

@@ -82,6 +82,7 @@ async fn claims(
     let facts = SessionFacts {
         org: session.org_id,
         chair: session.chair,
+        presiding: None,
         recorder: session.recorder,
         on_roster: roster.contains(person.id),
     };

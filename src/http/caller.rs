@@ -47,7 +47,8 @@ impl Caller {
     ) -> ApiResult<(Session, SessionFacts)> {
         let session = app.store.sessions().get(id).await?.ok_or_else(ApiError::not_found)?;
         let on_roster = app.store.sessions().roster(id).await?.contains(self.actor.person);
-        let facts = facts(&session, on_roster);
+        let presiding = app.rooms.glance(id).and_then(|room| room.presiding);
+        let facts = SessionFacts { presiding, ..facts(&session, on_roster) };
         self.may(action, Resource::Session(&facts))?;
         Ok((session, facts))
     }
@@ -90,6 +91,7 @@ pub fn facts(session: &Session, on_roster: bool) -> SessionFacts {
     SessionFacts {
         org: session.org_id,
         chair: session.chair,
+        presiding: None,
         recorder: session.recorder,
         on_roster,
     }

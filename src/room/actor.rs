@@ -22,7 +22,7 @@ use super::effect::{
 use super::ports::{NotDurable, OfferCommand, Ports};
 use super::report::{MediaReport, MediaSampler};
 use super::state::RoomState;
-use crate::domain::{EndpointId, SessionId};
+use crate::domain::{EndpointId, PersonId, SessionId};
 
 /// Messages waiting for a room; senders wait when it is full, so a busy room slows its own clients.
 pub const MAILBOX: usize = 256;
@@ -102,6 +102,7 @@ pub struct RoomHandle {
 pub struct Glance {
     pub counts: Counts,
     pub recording: RecordingState,
+    pub presiding: Option<PersonId>,
 }
 
 impl RoomHandle {

@@ -107,7 +107,11 @@ impl RoomState {
     }
 
     pub fn glance(&self) -> super::actor::Glance {
-        super::actor::Glance { counts: self.counts, recording: self.recording.state }
+        super::actor::Glance {
+            counts: self.counts,
+            recording: self.recording.state,
+            presiding: self.seat.presiding(),
+        }
     }
 
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {

@@ -1,6 +1,7 @@
 //! What the chair and Prometheus are told of media.
 
 use media::shard::{DropReason, Total};
+use serde_json::json;
 use yuntang::metrics::names;
 
 use crate::http_support::TestApp;
@@ -22,6 +23,27 @@ async fn a_running_meeting_has_statistics_for_those_in_charge_and_the_administra
             assert!(!answer.text().contains("name"), "no person is named");
         }
     }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_is_handed_the_chair_gets_the_statistics_and_only_as_long() {
+    let app = TestApp::start().await;
+    let secretary = app.open().await;
+    let member = app.sign_in("member2").await;
+    let (mut chair, _) = app.enter(&secretary).await;
+    let (mut other, _) = app.enter(&member).await;
+    let path = format!("/api/sessions/{}/stats", app.session());
+    assert_eq!(member.get(&path).await.refusal(), (403, "forbidden".into()));
+    let to = |key: &str| {
+        let participant = app.account(key).person_id.to_string();
+        json!({ "method": "hand_over", "participant": participant })
+    };
+    assert_eq!(chair.ask(to("member2")).await["reply"]["kind"], "done");
+    assert_eq!(member.get(&path).await.status, 200, "presiding");
+    assert_eq!(secretary.get(&path).await.status, 200, "the secretary of the branch");
+    assert_eq!(other.ask(to("secretary")).await["reply"]["kind"], "done");
+    assert_eq!(member.get(&path).await.status, 403, "handed back");
     app.stop().await;
 }
 
