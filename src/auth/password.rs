@@ -29,7 +29,7 @@ pub enum WeakPassword {
     TooLong,
     #[error("密码不能与登录名相同或包含登录名")]
     ContainsLogin,
-    #[error("密码过于简单,请不要只用一两种字符")]
+    #[error("密码过于简单，请不要只用一两种字符")]
     TooUniform,
     #[error("新密码不能与原密码相同")]
     Unchanged,

@@ -78,11 +78,11 @@ fn summary(export: &AttendanceExport<'_>) -> Table {
         line("组织", header.org_name.as_str().into()),
         line("会议编号", header.session.to_string().into()),
         line("正式时间", window.into()),
-        line("正式时长(分)", Cell::Minutes(official.seconds)),
-        line("迟到界限(分)", Cell::Minutes(policy.late_after_s.into())),
-        line("早退界限(分)", Cell::Minutes(policy.early_before_s.into())),
+        line("正式时长（分）", Cell::Minutes(official.seconds)),
+        line("迟到界限（分）", Cell::Minutes(policy.late_after_s.into())),
+        line("早退界限（分）", Cell::Minutes(policy.early_before_s.into())),
         line("最低出席比例", Cell::Permille(policy.min_ratio_permille)),
-        line("掉线续接(秒)", policy.bridge_s.into()),
+        line("掉线续接（秒）", policy.bridge_s.into()),
         line("规则版本", header.rules_version.into()),
         line("日志末条哈希", head.into()),
         line("导出人", export.exporter.into()),
@@ -94,8 +94,8 @@ fn summary(export: &AttendanceExport<'_>) -> Table {
         line("实到有表决权", totals.voters_present.into()),
         line("到会率", Cell::Permille(totals.rate_permille)),
         line("有效出席率", Cell::Permille(totals.effective_permille)),
-        line("迟到(含迟到早退)", totals.late.into()),
-        line("早退(含迟到早退)", totals.early.into()),
+        line("迟到（含迟到早退）", totals.late.into()),
+        line("早退（含迟到早退）", totals.early.into()),
         line("部分参会", totals.partial.into()),
         line("请假", totals.leave.into()),
         line("缺席", totals.absent.into()),
@@ -118,11 +118,11 @@ const DETAIL_COLUMNS: [(&str, u16); 24] = [
     ("首次入会", 20),
     ("最后离会", 20),
     ("入会次数", 9),
-    ("累计时长(分)", 12),
-    ("有效时长(分)", 12),
+    ("累计时长（分）", 12),
+    ("有效时长（分）", 12),
     ("出席比例", 10),
-    ("迟到(分)", 9),
-    ("早退(分)", 9),
+    ("迟到（分）", 9),
+    ("早退（分）", 9),
     ("点名应答", 10),
     ("请假类型", 10),
     ("请假事由", 20),
@@ -205,7 +205,7 @@ fn concerns(change: &Change, who: PersonId) -> bool {
 }
 
 fn events(export: &AttendanceExport<'_>, names: &HashMap<PersonId, String>) -> Table {
-    let title = ["序号", "时间", "会场计时(秒)", "操作人", "事件", "内容", "哈希"];
+    let title = ["序号", "时间", "会场计时（秒）", "操作人", "事件", "内容", "哈希"];
     let title = title.into_iter().map(|t| Cell::Title(t.to_owned())).collect();
     // What every five seconds says that nothing has changed is left to the exported journal.
     let told = export.events.iter().filter(|e| !matches!(e.event, Event::Checkpoint { .. }));

@@ -68,7 +68,7 @@ describe('network', { timeout: 180_000 }, () => {
     await page.raw.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     await page.click('network-copy');
     const copied = await page.until(() => navigator.clipboard.readText(), null);
-    assert.match(copied, /\[正常\] 服务器: /);
+    assert.match(copied, /\[正常\] 服务器：/);
     assert.match(copied, /Chrom/);
     await page.close();
   });

@@ -78,7 +78,7 @@ describe('in the room', { timeout: 180_000 }, () => {
 
   test('the path of the media is told in words', async () => {
     await there(secretary.page, `${testid('network')}[data-grade="good"][data-path="direct"]`);
-    await says(secretary.page, '网络良好,直连');
+    await says(secretary.page, '网络良好，直连');
   });
 
   test('the chair mutes a member: nobody hears them, whatever their page sends', async () => {

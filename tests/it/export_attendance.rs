@@ -53,7 +53,7 @@ fn three_sheets_with_policy_people_and_events() {
         details.rows[row][at].clone()
     };
     assert_eq!(details.rows.len(), 4);
-    assert_eq!((column(1, "状态"), column(1, "迟到(分)")), ("迟到".into(), Cell::Minutes(720)));
+    assert_eq!((column(1, "状态"), column(1, "迟到（分）")), ("迟到".into(), Cell::Minutes(720)));
     assert_eq!(column(1, "首次入会"), "2026-11-21 19:12:00".into());
     assert_eq!((column(2, "状态"), column(2, "请假事由")), ("请假".into(), "住院".into()));
     assert_eq!((column(3, "状态"), column(3, "姓名")), ("列席".into(), "督导员".into()));

@@ -128,3 +128,32 @@ fn no_source_file_passes_800_lines() {
         .collect();
     assert!(long.is_empty(), "files over 800 lines:\n{}", long.join("\n"));
 }
+
+/// Half-width punctuation beside a Chinese character, in the texts of a source file.
+fn half_width(source: &str) -> Vec<String> {
+    let chinese = |c: char| ('\u{3001}'..='\u{9fff}').contains(&c) || c == '”';
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let texts = code.flat_map(|line| line.split('"').skip(1).step_by(2));
+    let bad = |text: &&str| {
+        let chars: Vec<char> = text.chars().collect();
+        chars.windows(2).any(|pair| {
+            let (left, right) = (",:;?!()".contains(pair[0]), ",:;?!()".contains(pair[1]));
+            left && chinese(pair[1]) || right && chinese(pair[0])
+        })
+    };
+    texts.filter(bad).map(str::to_owned).collect()
+}
+
+#[test]
+fn chinese_texts_have_chinese_punctuation() {
+    assert_eq!(half_width(r#"say("好,的"); say("好，的 (a)")"#), ["好,的"]);
+    let mut files = Vec::new();
+    for folder in ["src", "signaling/src", "media"] {
+        files_below(&root().join(folder), ".rs", &mut files);
+    }
+    let found: Vec<_> = files
+        .iter()
+        .flat_map(|path| half_width(&fs::read_to_string(path).unwrap_or_default()))
+        .collect();
+    assert!(found.is_empty(), "half-width punctuation: {found:?}");
+}

@@ -46,7 +46,7 @@ const card = (part: Partial<SessionCard>): SessionCard => ({
 export const mine: SessionCard[] = [
   card({}),
   card({ id: "s2", kind: "party_lecture", title: "学习党的二十届四中全会精神", state: "planned", planned_start_us: DAY + 3 * 86_400_000_000, counts: null, my_role: "member" }),
-  card({ id: "s3", kind: "theme_day", title: "十月主题党日:社区志愿服务总结", state: "archived", planned_start_us: DAY - 25 * 86_400_000_000, my_role: "member" }),
+  card({ id: "s3", kind: "theme_day", title: "十月主题党日：社区志愿服务总结", state: "archived", planned_start_us: DAY - 25 * 86_400_000_000, my_role: "member" }),
   card({ id: "s4", kind: "group_meeting", title: "第一党小组会", state: "declared_closed", planned_start_us: DAY - 40 * 86_400_000_000, my_role: "recorder" }),
 ];
 
@@ -113,7 +113,7 @@ export function snapshot(query: URLSearchParams): SessionSnapshot {
     speaker: id(1),
     chat: [
       { id: "c1", participant: id(4), name: NAMES[4] ?? "", text: "收到会议材料了。", at_us: DAY + 3 * MIN },
-      { id: "c2", participant: id(1), name: NAMES[1] ?? "", text: "大家可以看第三页,发展对象的基本情况和考察意见都在里面。", at_us: DAY + 12 * MIN },
+      { id: "c2", participant: id(1), name: NAMES[1] ?? "", text: "大家可以看第三页，发展对象的基本情况和考察意见都在里面。", at_us: DAY + 12 * MIN },
       { id: "c3", participant: id(0), name: NAMES[0] ?? "", text: "请各位党员依次发言。", at_us: DAY + 13 * MIN },
     ],
   };

@@ -330,6 +330,7 @@ const en: Like<typeof zhCN> = {
     copy: "Copy the result",
     copied: "Copied; you can send it to your administrator",
     byHand: "Press and hold, or Ctrl+C, to copy this text:",
+    line: "[{verdict}] {name}: {said}",
     private: "No sign-in is needed, camera and microphone stay off, and the result is not kept.",
     summary: {
       running: "Testing, one moment…",

@@ -69,6 +69,18 @@ describe("words", () => {
     expect(MAX_CHAT_CHARS).toBeGreaterThan(0);
   });
 
+  it("have full-width punctuation in Chinese, but for times, addresses and what is between Latin letters", () => {
+    const at = (key: string) => key.split(".").reduce<unknown>((inner, part) => (inner as Record<string, unknown>)[part], zh) as string;
+    // A placeholder stands for a word.
+    const halfWidth = (text: string) => {
+      const words = text.replace(/\{[^}]*\}/g, "字");
+      return /[\u4e00-\u9fff]/.test(words) && /(?<![!-~])[,:;?!]|[,:;?!](?![!-~])|[()]/.test(words.replace(/https?:\/\/\S+/g, ""));
+    };
+    expect(["好,的", "共(二)", "{a}:{b}", "真的?"].filter((text) => !halfWidth(text))).toEqual([]);
+    expect(["好，的", "共（二）", "在 10:30 开始", "见 https://a.cn/ 处"].filter(halfWidth)).toEqual([]);
+    expect(keys.filter((key) => halfWidth(at(key)))).toEqual([]);
+  });
+
   it("never say what a branch would not say", () => {
     const words = JSON.stringify(zh);
     for (const never of ["用户", "房间号", "踢出"]) expect(words).not.toContain(never);
