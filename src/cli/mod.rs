@@ -7,6 +7,7 @@ mod doctor;
 mod fail;
 mod init;
 mod journal;
+mod rules;
 mod serve;
 mod session;
 mod stream_token;
@@ -48,6 +49,9 @@ enum Verb {
     /// 导出或校验会议日志
     #[command(subcommand)]
     Journal(journal::Journal),
+    /// 按规则判断法定人数和表决结果
+    #[command(subcommand)]
+    Rules(rules::Verb),
     /// 由导出的会议日志计算考勤表
     Attendance(attendance::Attendance),
     /// 音视频合成进程（由服务自行启动）
@@ -116,6 +120,7 @@ pub fn run() -> ExitCode {
         Verb::Token(verb) => token::run(verb),
         Verb::Session(verb) => session::run(verb),
         Verb::Journal(verb) => journal::run(verb),
+        Verb::Rules(verb) => rules::run(verb),
         Verb::Attendance(verb) => attendance::run(verb),
         Verb::Worker { job } => std::process::exit(media_worker::run(&job)),
     };

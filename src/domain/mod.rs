@@ -12,6 +12,7 @@ pub mod member;
 pub mod org;
 pub mod report;
 pub mod roster;
+pub mod rules;
 pub mod session;
 
 pub use attendance::{PersonPresence, Presence, PresenceEnd, SessionPresence, evaluate};

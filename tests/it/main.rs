@@ -24,6 +24,8 @@ mod postgres_app;
 mod process;
 mod room_actor;
 mod room_support;
+mod rules_decide;
+mod rules_reference;
 mod store_appender;
 mod store_contract;
 mod store_support;
