@@ -313,12 +313,13 @@ fn resolve_same_as(whole: &mut Value) -> Result<(), RulesError> {
     let Some(kinds) = whole.get_mut("kinds").and_then(Value::as_object_mut) else {
         return Err(RulesError::Shape("kinds".into()));
     };
-    let ids: Vec<String> = kinds.keys().cloned().collect();
-    for id in ids {
+    // As written: what leads to one that leads on is refused, whichever is looked at first.
+    let written = kinds.clone();
+    for id in written.keys().cloned() {
         let Some(own) = kinds.get_mut(&id).and_then(Value::as_object_mut) else { continue };
         let Some(other) = own.remove("same_as") else { continue };
         let own = Value::Object(std::mem::take(own));
-        let model = other.as_str().and_then(|other| kinds.get(other));
+        let model = other.as_str().and_then(|other| written.get(other));
         let Some(mut model) = model.filter(|model| model.get("same_as").is_none()).cloned() else {
             let what = "same_as要指一个自己写全的会议类型";
             return Err(RulesError::Kind { kind: id, what });
