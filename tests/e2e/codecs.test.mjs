@@ -220,6 +220,81 @@ describe('a shared screen without VP9', { timeout: 200_000 }, () => {
   });
 });
 
+/** A screen of 640 × 360 in place of the small one, sent in two spatial and three temporal layers. */
+function layeredScreen() {
+  const small = navigator.mediaDevices.getDisplayMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getDisplayMedia = async (wanted) => {
+    const video = document.createElement('video');
+    video.muted = true;
+    video.srcObject = await small(wanted);
+    await video.play();
+    const canvas = document.createElement('canvas');
+    canvas.width = 640;
+    canvas.height = 360;
+    const pen = canvas.getContext('2d');
+    setInterval(() => pen.drawImage(video, 0, 0, 640, 360), 66);
+    return canvas.captureStream(15);
+  };
+  const add = RTCPeerConnection.prototype.addTransceiver;
+  RTCPeerConnection.prototype.addTransceiver = function layered(what, init) {
+    const layers = init?.sendEncodings?.map((one) => (one.scalabilityMode ? { ...one, scalabilityMode: 'L2T3' } : one));
+    return add.call(this, what, layers ? { ...init, sendEncodings: layers } : init);
+  };
+  // All layers are sent from the start, however busy the machine that runs the test.
+  const accept = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function eager({ type, sdp }) {
+    const more = ';x-google-min-bitrate=2000;x-google-start-bitrate=2500';
+    return accept.call(this, { type, sdp: sdp.replace(/^a=fmtp:\d+ level-idx[^\r]*/gm, (line) => line + more) });
+  };
+}
+
+/** Width of the shared screen as it comes, once it is between the two. */
+const screenWidth = (one, least, most) =>
+  one.page.until(
+    async ([from, to]) => {
+      const track = document.querySelector('video[data-source="screen"]')?.srcObject?.getVideoTracks()[0]?.id;
+      const all = await window.__yuntang.stats();
+      const width = all.find((entry) => entry.type === 'inbound-rtp' && entry.trackIdentifier === track)?.frameWidth;
+      return width >= from && width <= to ? width : null;
+    },
+    [least, most],
+    20_000,
+  );
+
+describe('a shared screen with spatial layers in one stream', { timeout: 240_000 }, () => {
+  // Chromium makes spatial layers of AV1 only.
+  test('is sent to each as they show it, and recorded', async () => {
+    const secretary = new Person(server, 'secretary', await chromium.page(1));
+    const large = new Person(server, 'member1', await chromium.page(2, { viewport: { width: 2200, height: 1300 } }));
+    const small = new Person(server, 'member2', await chromium.page(3, { viewport: { width: 420, height: 380 } }));
+    await secretary.page.init(layeredScreen);
+    for (const one of [secretary, large, small]) await one.page.init(lacking, ['video/vp9']);
+    const session = await openMeeting(secretary, { title: '支部委员会' });
+    await secretary.join(session, { signedIn: true });
+    for (const one of [large, small]) await one.join(session, { camera: false });
+    const declared = await declareOpen(secretary);
+    await secretary.page.click('btn-screen');
+    for (const one of [large, small]) {
+      await watchScreen(one);
+      await one.sees(secretary, { source: 'screen' });
+      await receives(one, 'video/AV1');
+    }
+    assert.equal(await screenWidth(large, 500, 640), 640);
+    assert.ok((await screenWidth(small, 1, 400)) <= 400);
+    for (const one of [large, small]) await one.sees(secretary, { source: 'screen' });
+    // Whoever makes the window large gets the large picture, from the next key frame on.
+    await small.page.raw.setViewportSize({ width: 2200, height: 1300 });
+    assert.equal(await screenWidth(small, 500, 640), 640);
+    await small.sees(secretary, { source: 'screen' });
+    for (const one of [large, small]) assert.ok((await longest(one)) < 2_000, `${one.key}: ${await longest(one)} ms`);
+    await until(Date.now() + 2_500);
+    const second = (Date.now() - declared) / 1000;
+    await until(Date.now() + 1_000);
+    await declareClose(secretary);
+    await recorded(secretary, session, [second]);
+  });
+});
+
 describe('camera layers of Firefox', { timeout: 120_000 }, () => {
   test('are three in a room of more than three, and each viewer gets what fits', async () => {
     const fox = new Layered(server, 'member2', await firefox.page(3));

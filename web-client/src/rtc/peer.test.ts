@@ -129,6 +129,20 @@ describe("offering", () => {
     ]);
   });
 
+  it("asks for the descriptors of layers in what it receives, where the browser knows them", async () => {
+    const uri = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+    const asked: unknown[] = [];
+    const add = pc.addTransceiver.bind(pc);
+    pc.addTransceiver = (what, init) =>
+      Object.assign(add(what, init), {
+        getHeaderExtensionsToNegotiate: () => [{ uri: "urn:a", direction: "stopped" }, { uri, direction: "stopped" }],
+        setHeaderExtensionsToNegotiate: (all: unknown) => asked.push(all),
+      });
+    manager().setSlots(1, 1);
+    await settle();
+    expect(asked).toEqual([[{ uri: "urn:a", direction: "stopped" }, { uri, direction: "sendrecv" }]]);
+  });
+
   it("offers a shared screen in VP9, else AV1, else VP8, and a camera in VP8", async () => {
     keeping();
     const peer = manager({ codecs: (kind) => (kind === "video" ? MANY : CODECS.audio) });

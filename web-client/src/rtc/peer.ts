@@ -23,7 +23,7 @@ import {
 import { Emitter } from "./emitter";
 import { CoalescingQueue } from "./queue";
 import { LOOK_EVERY_MS, StallWatch } from "./stall";
-import { slimOffer, withAudioNack } from "./sdp";
+import { DEPENDENCY_DESCRIPTOR, slimOffer, withAudioNack } from "./sdp";
 
 export interface RemoteTrack {
   participant: string;
@@ -62,6 +62,25 @@ const MAX_REFUSALS = 10;
 
 export function trackKey(participant: string, source: Source): string {
   return `${participant}/${source}`;
+}
+
+/** As far as the browser has it (W3C WebRTC Extensions); types do not know it yet. */
+interface ExtensionChoice {
+  getHeaderExtensionsToNegotiate?: () => { uri: string; direction: string }[];
+  setHeaderExtensionsToNegotiate?: (extensions: { uri: string; direction: string }[]) => void;
+}
+
+/**
+ * A decoder of AV1 with spatial layers goes by their descriptors; Chromium leaves them out of an
+ * offer unless it is asked.
+ */
+function takeLayers(transceiver: RTCRtpTransceiver): void {
+  const choice = transceiver as unknown as ExtensionChoice;
+  const all = choice.getHeaderExtensionsToNegotiate?.();
+  if (!all?.some((one) => one.uri === DEPENDENCY_DESCRIPTOR)) return;
+  choice.setHeaderExtensionsToNegotiate?.(
+    all.map((one) => (one.uri === DEPENDENCY_DESCRIPTOR ? { ...one, direction: "sendrecv" } : one)),
+  );
 }
 
 export class PeerManager extends Emitter<PeerEvents> {
@@ -297,6 +316,7 @@ export class PeerManager extends Emitter<PeerEvents> {
     while (this.slots[kind].length < this.wanted[kind]) {
       const transceiver = this.pc.addTransceiver(kind, { direction: "recvonly" });
       this.prefer(transceiver, receivable(kind, this.options.codecs(kind)));
+      if (kind === "video") takeLayers(transceiver);
       this.slots[kind].push(transceiver);
     }
   }

@@ -1,3 +1,10 @@
+/** Tells the layers inside a stream apart. */
+export const DEPENDENCY_DESCRIPTOR =
+  "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+const TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+/** Of use only where there is no transport-wide feedback. */
+const SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
+
 /**
  * Only the copy that is sent is thinned, never the local description: a frame holds 64 KiB, and a
  * room of forty has some eighty m-lines.
@@ -7,10 +14,10 @@ const KEPT_EXTENSIONS = [
   "urn:ietf:params:rtp-hdrext:sdes:mid",
   "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
   "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
-  "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
-  "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+  SEND_TIME,
+  TRANSPORT_CC,
   "urn:3gpp:video-orientation",
-  "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+  DEPENDENCY_DESCRIPTOR,
 ];
 
 /**
@@ -36,7 +43,6 @@ const TRANSPORT = ["a=ice-ufrag:", "a=ice-pwd:", "a=ice-options:", "a=fingerprin
 const SENDERS = [
   "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
   "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
-  "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
 ];
 
 const FEEDBACK = /^a=rtcp-fb:(\d+) (.*)$/;
@@ -59,9 +65,11 @@ function feedback(lines: readonly string[]): Map<string, string[]> {
 function slimSection(section: string, at: number): string {
   const lines = section.split("\r\n");
   const receives = lines.includes("a=recvonly");
+  const timed = lines.some((line) => line.startsWith("a=extmap:") && line.includes(` ${TRANSPORT_CC}`));
   const kept = lines.filter((line) => {
     if (line.startsWith("a=candidate:") || line === "a=end-of-candidates" || FEEDBACK.test(line)) return false;
     if (at > 1 && TRANSPORT.some((start) => line.startsWith(start))) return false;
+    if (receives && timed && line.includes(` ${SEND_TIME}`)) return false;
     if (receives && (line.startsWith("a=ssrc:") || SENDERS.some((uri) => line.includes(` ${uri}`)))) return false;
     if (line.startsWith("a=extmap:")) return KEPT_EXTENSIONS.some((uri) => line.includes(` ${uri}`));
     return !(at > 0 && line === "a=extmap-allow-mixed") && !line.startsWith("a=rtcp-xr:");

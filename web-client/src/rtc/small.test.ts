@@ -61,11 +61,14 @@ describe("the offer that is sent", () => {
     expect(slimOffer(slim)).toBe(slim);
   });
 
-  it("keeps what tells the layers inside a stream, of who sends", () => {
+  it("keeps what tells the layers inside a stream apart, and of clocks the one that is used", () => {
     const dd = "a=extmap:13 https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
-    const offer = (direction: string) => ["v=0", "a=extmap-allow-mixed", "m=video 9 X 98", "a=mid:0", dd, direction, ""].join("\r\n");
-    expect(slimOffer(offer("a=sendonly"))).toBe(offer("a=sendonly"));
-    expect(slimOffer(offer("a=recvonly"))).not.toContain(dd);
+    const time = "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
+    const wide = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+    const offer = (...lines: string[]) => ["v=0", "a=extmap-allow-mixed", "m=video 9 X 98", "a=mid:0", dd, ...lines, ""].join("\r\n");
+    expect(slimOffer(offer(time, "a=recvonly"))).toBe(offer(time, "a=recvonly"));
+    expect(slimOffer(offer(time, wide, "a=sendonly"))).toBe(offer(time, wide, "a=sendonly"));
+    expect(slimOffer(offer(time, wide, "a=recvonly"))).toBe(offer(wide, "a=recvonly"));
   });
 
   it("asks for lost voices where the browser has RED, once", () => {
