@@ -33,7 +33,7 @@ use crate::shard_thread::{MakeEntropy, Parts, ShardThread};
 use crate::span::{self, Members, OpenRoom};
 use crate::stats::{MediaStats, SharedCapture, SharedShard};
 use crate::turn::{self, TurnEnd, TurnTimes};
-use crate::udp::{self, Transmitter};
+use crate::udp::{self, Locals, Transmitter};
 use crate::wake::Waker;
 
 /// The disk may take this long for the last sync of a capture.
@@ -133,6 +133,7 @@ impl Media {
             };
             let parts = Parts {
                 transmitter: Transmitter::new(bound.address.is_ipv6(), bound.gso),
+                locals: Locals::default(),
                 socket: bound.socket,
                 config: ShardConfig {
                     identity: Arc::clone(&identity),

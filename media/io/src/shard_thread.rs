@@ -23,7 +23,7 @@ use crate::room_events::{Delivery, RoomEvents};
 use crate::span::{Members, Rings};
 use crate::stats::{SharedIo, SharedShard, add};
 use crate::turn::TurnPort;
-use crate::udp::{Receiver, Transmitter};
+use crate::udp::{Locals, Receiver, Transmitter};
 use crate::wake::Waker;
 
 /// Timers of the core run at most this often: a hundred peers share one wake-up.
@@ -61,6 +61,7 @@ pub(crate) type MakeEntropy = Arc<dyn Fn() -> Box<dyn Entropy> + Send + Sync>;
 pub(crate) struct Parts {
     pub socket: UdpSocket,
     pub transmitter: Transmitter,
+    pub locals: Locals,
     pub config: ShardConfig,
     pub entropy: MakeEntropy,
     pub commands: mpsc::Receiver<Command>,
@@ -192,7 +193,7 @@ impl ShardThread {
         for _ in 0..RECEIVES {
             let Self { parts, core, receiver, egress, turn, .. } = self;
             let tap = &mut parts.tap;
-            let result = receiver.receive(&parts.socket, |batch| {
+            let result = receiver.receive(&parts.socket, &mut parts.locals, |batch| {
                 let now = Instant::now();
                 tap.set_now(now);
                 let kept = turn.as_mut().map_or(batch.len(), |turn| turn.take(now, batch));
@@ -239,11 +240,11 @@ impl ShardThread {
     /// What other shards of the same rooms brought.
     fn relays(&mut self) {
         let Self { parts, core, egress, links, turn, .. } = self;
-        let Parts { rings, tap, shared, transmitter, socket, .. } = parts;
+        let Parts { rings, tap, shared, transmitter, locals, socket, .. } = parts;
         let io = &shared.io;
         tap.set_now(Instant::now());
         rings.take(core, egress, tap, io, |egress| {
-            transmit(transmitter, socket, turn, links, egress, io);
+            transmit((transmitter, locals), socket, turn, links, egress, io);
         });
         rings.carry(core, io);
     }
@@ -258,10 +259,10 @@ impl ShardThread {
 
     fn send(&mut self) {
         let Self { parts, core, egress, links, turn, .. } = self;
-        let Parts { rings, shared, transmitter, socket, .. } = parts;
+        let Parts { rings, shared, transmitter, locals, socket, .. } = parts;
         // First: other shards can begin while this one is in the kernel.
         rings.carry(core, &shared.io);
-        transmit(transmitter, socket, turn, links, egress, &shared.io);
+        transmit((transmitter, locals), socket, turn, links, egress, &shared.io);
     }
 
     fn commands(&mut self) {
@@ -496,7 +497,7 @@ fn turn_port(parts: &Parts) -> Option<TurnPort> {
 
 /// Everything that waits to be sent, by each its way.
 fn transmit(
-    transmitter: &mut Transmitter,
+    (transmitter, locals): (&mut Transmitter, &mut Locals),
     socket: &UdpSocket,
     turn: &mut Option<TurnPort>,
     links: &mut LinkTable,
@@ -505,19 +506,25 @@ fn transmit(
 ) {
     if let Some(turn) = turn {
         turn.wrap(Instant::now(), egress);
-        transmit_udp(transmitter, socket, &turn.egress, io);
+        transmit_udp(transmitter, locals, socket, &turn.egress, io);
         turn.egress.clear();
     }
-    transmit_udp(transmitter, socket, egress, io);
+    transmit_udp(transmitter, locals, socket, egress, io);
     links.send(egress, io);
     egress.clear();
 }
 
-fn transmit_udp(transmitter: &mut Transmitter, socket: &UdpSocket, egress: &Egress, io: &SharedIo) {
+fn transmit_udp(
+    transmitter: &mut Transmitter,
+    locals: &mut Locals,
+    socket: &UdpSocket,
+    egress: &Egress,
+    io: &SharedIo,
+) {
     if egress.runs.is_empty() {
         return;
     }
-    let sent = transmitter.send(socket, egress);
+    let sent = transmitter.send(socket, egress, locals);
     add(&io.datagrams_out, sent.datagrams);
     add(&io.bytes_out, sent.bytes);
     add(&io.messages_out, sent.messages);

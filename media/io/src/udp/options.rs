@@ -34,6 +34,15 @@ fn open(address: SocketAddr, buffer: usize, offload: bool) -> io::Result<Bound> 
         socket.set_only_v6(false)?;
     }
     widen(&socket, buffer)?;
+    if address.ip().is_unspecified() {
+        // Says of each datagram which of our addresses it was sent to. Of an IPv6 socket IPv4 is
+        // told as a mapped address.
+        let (level, name) = match address.is_ipv6() {
+            true => (libc::SOL_IPV6, libc::IPV6_RECVPKTINFO),
+            false => (libc::SOL_IP, libc::IP_PKTINFO),
+        };
+        let _ = set(&socket, level, name, 1);
+    }
     socket.bind(&address.into())?;
     // Neither is needed to work: an old kernel sends and receives one by one.
     let gso = offload && set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();

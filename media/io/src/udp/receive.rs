@@ -2,10 +2,12 @@
 
 use std::io;
 use std::mem::zeroed;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use media::shard::Datagram;
+
+use super::locals::{Locals, nameable};
 
 /// Messages of one call.
 const MESSAGES: usize = 32;
@@ -68,6 +70,7 @@ impl Receiver {
     pub fn receive(
         &mut self,
         socket: &UdpSocket,
+        locals: &mut Locals,
         handle: impl FnOnce(&mut [Datagram<'_>]),
     ) -> io::Result<Received> {
         self.prepare();
@@ -96,7 +99,11 @@ impl Receiver {
             received.truncated += usize::from(truncated);
             // An empty message keeps the slots in step with the data.
             let len = if source.is_some() { header.msg_len as usize } else { 0 };
-            let segment = segment_size(&header.msg_hdr).unwrap_or(len).max(1);
+            let about = about(&header.msg_hdr);
+            let segment = about.segment.unwrap_or(len).max(1);
+            if let (Some(source), Some(local)) = (source, about.local) {
+                locals.note(source, local);
+            }
             let source = source.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
             self.messages.push(Message { source, len, segment });
         }
@@ -137,20 +144,44 @@ fn recycle<'a, 'b>(mut list: Vec<Datagram<'a>>) -> Vec<Datagram<'b>> {
     list.into_iter().map(|_| -> Datagram<'b> { unreachable!("the list is empty") }).collect()
 }
 
-/// Size of the datagrams that UDP_GRO glued into this message.
-fn segment_size(header: &libc::msghdr) -> Option<usize> {
-    // SAFETY: the kernel filled the control buffer; the macros stay inside msg_controllen.
+/// What the kernel says beside a message.
+#[derive(Default)]
+struct About {
+    /// Size of the datagrams that UDP_GRO glued into it.
+    segment: Option<usize>,
+    /// Which of our addresses it was sent to.
+    local: Option<IpAddr>,
+}
+
+fn about(header: &libc::msghdr) -> About {
+    let mut about = About::default();
+    // SAFETY: the kernel filled the control buffer; the macros stay inside msg_controllen, and each
+    // type of message has the data that is read.
     unsafe {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while !message.is_null() {
-            if (*message).cmsg_level == libc::SOL_UDP && (*message).cmsg_type == libc::UDP_GRO {
-                let size = libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned();
-                return usize::try_from(size).ok();
+            let data = libc::CMSG_DATA(message);
+            match ((*message).cmsg_level, (*message).cmsg_type) {
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    let size = data.cast::<libc::c_int>().read_unaligned();
+                    about.segment = usize::try_from(size).ok();
+                }
+                (libc::SOL_IP, libc::IP_PKTINFO) => {
+                    let info = data.cast::<libc::in_pktinfo>().read_unaligned();
+                    about.local =
+                        Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into());
+                }
+                (libc::SOL_IPV6, libc::IPV6_PKTINFO) => {
+                    let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
+                    about.local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).to_canonical());
+                }
+                _ => {}
             }
             message = libc::CMSG_NXTHDR(header, message);
         }
     }
-    None
+    about.local = about.local.filter(|local| nameable(*local));
+    about
 }
 
 /// IPv4 that came over a dual-stack socket is IPv4 to us, as it is to the peer.

@@ -6,7 +6,7 @@ use media::shard::{Class, Egress, Run};
 use proptest::prelude::*;
 
 use super::transmit::Sent;
-use super::{Receiver, Transmitter, bind};
+use super::{Locals, Receiver, Transmitter, bind};
 use crate::error::StartError;
 use crate::wake::Waker;
 
@@ -44,7 +44,7 @@ fn read(socket: &UdpSocket, count: usize) -> Vec<(SocketAddr, Vec<u8>)> {
     while read.len() < count {
         assert!(waker.wait(socket.as_raw_fd(), Duration::from_secs(5)), "{} came", read.len());
         receiver
-            .receive(socket, |batch| {
+            .receive(socket, &mut Locals::default(), |batch| {
                 read.extend(
                     batch.iter().map(|datagram| (datagram.src.addr, datagram.data.to_vec())),
                 );
@@ -58,7 +58,7 @@ fn send_and_read(from: &UdpSocket, gso: bool, sizes: &[usize], offload: bool) ->
     let to = bind(loopback(), BUFFER, offload).unwrap();
     let (egress, expected) = egress(to.address, sizes);
     let v6 = from.local_addr().unwrap().is_ipv6();
-    let sent = Transmitter::new(v6, gso).send(from, &egress);
+    let sent = Transmitter::new(v6, gso).send(from, &egress, &mut Locals::default());
     let read: Vec<Vec<u8>> =
         read(&to.socket, sizes.len()).into_iter().map(|(_, data)| data).collect();
     assert_eq!(read, expected);
@@ -112,10 +112,10 @@ fn what_the_kernel_refuses_as_one_message_is_sent_one_by_one() {
     let mut transmitter = Transmitter::new(false, true);
     let (egress, _) = egress(to.address, &[300, 300]);
     for _ in 0..64 {
-        transmitter.send(&from.socket, &egress);
+        transmitter.send(&from.socket, &egress, &mut Locals::default());
     }
     assert!(!transmitter.gso(), "after 64 refusals in a row it is not tried again");
-    assert_eq!(transmitter.send(&from.socket, &egress).refused, 0);
+    assert_eq!(transmitter.send(&from.socket, &egress, &mut Locals::default()).refused, 0);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_bad_destination_costs_only_its_own_datagrams() {
     let (mut egress, expected) = egress(to.address, &[100, 200, 300]);
     // A socket of IPv4 cannot reach IPv6.
     egress.runs[1].dst.addr = "[2001:db8::1]:9".parse().unwrap();
-    let sent = Transmitter::new(false, true).send(&from.socket, &egress);
+    let sent = Transmitter::new(false, true).send(&from.socket, &egress, &mut Locals::default());
     assert_eq!((sent.datagrams, sent.dropped), (2, 1));
     let came: Vec<_> = read(&to.socket, 2).into_iter().map(|(_, data)| data).collect();
     assert_eq!(came, [expected[0].clone(), expected[2].clone()]);
@@ -144,7 +144,12 @@ fn one_socket_serves_both_families_and_shows_ipv4_as_ipv4() {
     assert_eq!((source, data.as_slice()), (client.local_addr().unwrap(), &b"hello"[..]));
 
     let (egress, _) = egress(source, &[40, 40]);
-    assert_eq!(Transmitter::new(true, dual.gso).send(&dual.socket, &egress).datagrams, 2);
+    assert_eq!(
+        Transmitter::new(true, dual.gso)
+            .send(&dual.socket, &egress, &mut Locals::default())
+            .datagrams,
+        2
+    );
     let mut buffer = [0; 64];
     assert_eq!(client.recv(&mut buffer).unwrap(), 40);
     assert_eq!(client.recv(&mut buffer).unwrap(), 40);
@@ -175,5 +180,39 @@ proptest! {
     ) {
         let from = bind(loopback(), BUFFER, true).unwrap();
         send_and_read(&from.socket, from.gso, &sizes, true);
+    }
+}
+
+/// What a client with a connected socket at `ours` gets of an answer in several datagrams.
+fn asks(bound: &super::options::Bound, locals: &mut Locals, ours: [u8; 4]) {
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(SocketAddr::from((ours, bound.address.port()))).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    client.send(b"hello").unwrap();
+    let (waker, mut receiver) = (Waker::new().unwrap(), Receiver::new());
+    assert!(waker.wait(bound.socket.as_raw_fd(), Duration::from_secs(5)));
+    let mut source = None;
+    let received =
+        receiver.receive(&bound.socket, locals, |batch| source = Some(batch[0].src.addr));
+    assert_eq!(received.unwrap().datagrams, 1);
+    let (egress, datagrams) = egress(source.unwrap(), &[900, 900, 100]);
+    let mut transmitter = Transmitter::new(bound.address.is_ipv6(), bound.gso);
+    let sent = transmitter.send(&bound.socket, &egress, locals);
+    assert_eq!((sent.datagrams, sent.dropped, sent.refused), (3, 0, 0));
+    let mut data = [0; 2_000];
+    for expected in datagrams {
+        let len = client.recv(&mut data).expect("it comes from where it was asked");
+        assert_eq!(data[..len], expected);
+    }
+}
+
+#[test]
+fn a_host_with_several_addresses_answers_from_the_one_that_was_asked() {
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let bound = bind(address.parse().unwrap(), BUFFER, true).unwrap();
+        let mut locals = Locals::default();
+        for ours in [[127, 0, 0, 2], [127, 0, 0, 3], [127, 0, 0, 1], [127, 0, 0, 2]] {
+            asks(&bound, &mut locals, ours);
+        }
     }
 }

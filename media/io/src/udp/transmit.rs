@@ -2,13 +2,14 @@
 
 use std::io;
 use std::mem::zeroed;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use media::shard::{Egress, Run};
 use media::transport::Via;
 
+use super::locals::Locals;
 use crate::wake::wait_writable;
 
 /// Messages of one call.
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(2);
 
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
-struct Control([u8; 32]);
+struct Control([u8; 64]);
 
 /// Totals of one [`Transmitter::send`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(crate) struct Transmitter {
     /// Runs refused since one was last taken.
     refusals: u32,
     pieces: Vec<Run>,
+    /// From which of our addresses each message of a call goes.
+    sources: Vec<Option<IpAddr>>,
     names: Vec<libc::sockaddr_storage>,
     vectors: Vec<libc::iovec>,
     controls: Vec<Control>,
@@ -62,9 +65,10 @@ impl Transmitter {
                 gso,
                 refusals: 0,
                 pieces: Vec::with_capacity(1_024),
+                sources: Vec::with_capacity(MESSAGES),
                 names: vec![zeroed(); MESSAGES],
                 vectors: vec![zeroed(); MESSAGES],
-                controls: vec![Control([0; 32]); MESSAGES],
+                controls: vec![Control([0; 64]); MESSAGES],
                 headers: vec![zeroed(); MESSAGES],
             }
         }
@@ -77,7 +81,7 @@ impl Transmitter {
 
     /// Sends all runs that go by UDP. What the kernel does not take is dropped and counted: media that waits is
     /// worth nothing.
-    pub fn send(&mut self, socket: &UdpSocket, egress: &Egress) -> Sent {
+    pub fn send(&mut self, socket: &UdpSocket, egress: &Egress, locals: &mut Locals) -> Sent {
         let mut pieces = std::mem::take(&mut self.pieces);
         pieces.clear();
         for run in egress.runs.iter().filter(|run| run.dst.via == Via::Udp) {
@@ -86,14 +90,21 @@ impl Transmitter {
         }
         let mut sent = Sent::default();
         for chunk in pieces.chunks(MESSAGES) {
-            self.send_chunk(socket, &egress.bytes, chunk, &mut sent);
+            self.send_chunk(socket, &egress.bytes, chunk, locals, &mut sent);
         }
         self.pieces = pieces;
         sent
     }
 
-    fn send_chunk(&mut self, socket: &UdpSocket, bytes: &[u8], runs: &[Run], sent: &mut Sent) {
-        self.fill(bytes, runs);
+    fn send_chunk(
+        &mut self,
+        socket: &UdpSocket,
+        bytes: &[u8],
+        runs: &[Run],
+        locals: &mut Locals,
+        sent: &mut Sent,
+    ) {
+        self.fill(bytes, runs, locals);
         let (mut done, mut waited) = (0, false);
         while done < runs.len() {
             // SAFETY: headers[..runs.len()] point into self and `bytes`, all alive here.
@@ -127,6 +138,14 @@ impl Transmitter {
                     waited = true;
                     wait_writable(socket.as_raw_fd(), PATIENCE);
                 }
+                Some(libc::EINVAL | libc::ENETUNREACH | libc::EADDRNOTAVAIL)
+                    if self.sources[done].is_some_and(|local| !has(local)) =>
+                {
+                    // Our own address is gone: the system chooses another.
+                    self.sources[done].into_iter().for_each(|local| locals.forget(local));
+                    one_by_one(socket, self.v6, bytes, &runs[done], sent);
+                    done += 1;
+                }
                 Some(code) if refuses_gso(code) && datagrams(&runs[done]) > 1 => {
                     // EIO is the device: it cannot do the checksums. The others may be this
                     // path's MTU and say nothing about other peers, unless they are all there is.
@@ -144,7 +163,8 @@ impl Transmitter {
         }
     }
 
-    fn fill(&mut self, bytes: &[u8], runs: &[Run]) {
+    fn fill(&mut self, bytes: &[u8], runs: &[Run], locals: &Locals) {
+        self.sources.clear();
         for (index, run) in runs.iter().enumerate() {
             let data = &bytes[run.start..run.start + run.len];
             let name_len = write_name(&mut self.names[index], run.dst.addr, self.v6);
@@ -156,21 +176,70 @@ impl Transmitter {
             header.msg_namelen = name_len;
             header.msg_iov = &raw mut self.vectors[index];
             header.msg_iovlen = 1;
-            if run.len > usize::from(run.segment) {
-                header.msg_control = self.controls[index].0.as_mut_ptr().cast();
-                // SAFETY: the control buffer is aligned and holds one u16 message (24 bytes).
-                unsafe {
-                    header.msg_controllen = libc::CMSG_SPACE(2) as usize;
-                    let message = libc::CMSG_FIRSTHDR(&header);
-                    (*message).cmsg_level = libc::SOL_UDP;
-                    (*message).cmsg_type = libc::UDP_SEGMENT;
-                    (*message).cmsg_len = libc::CMSG_LEN(2) as usize;
-                    libc::CMSG_DATA(message).cast::<u16>().write_unaligned(run.segment);
-                }
-            }
+            let source = locals.of(run.dst.addr);
+            self.sources.push(source);
+            let segment = (run.len > usize::from(run.segment)).then_some(run.segment);
+            write_control(&mut header, &mut self.controls[index], segment, source, self.v6);
             self.headers[index] = libc::mmsghdr { msg_hdr: header, msg_len: 0 };
         }
     }
+}
+
+/// How the message is to be cut, and from which of our addresses it goes.
+fn write_control(
+    header: &mut libc::msghdr,
+    control: &mut Control,
+    segment: Option<u16>,
+    source: Option<IpAddr>,
+    v6: bool,
+) {
+    if segment.is_none() && source.is_none() {
+        return;
+    }
+    header.msg_control = control.0.as_mut_ptr().cast();
+    header.msg_controllen = size_of::<Control>();
+    let mut used = 0;
+    let mut put = |level, kind, data: &[u8]| {
+        // SAFETY: the buffer is aligned and holds a u16 (24 bytes) and the larger of both
+        // addresses (40 bytes); `used` is where the message before ended.
+        unsafe {
+            let message = control.0.as_mut_ptr().add(used).cast::<libc::cmsghdr>();
+            let len = data.len() as libc::c_uint;
+            (*message).cmsg_level = level;
+            (*message).cmsg_type = kind;
+            (*message).cmsg_len = libc::CMSG_LEN(len) as usize;
+            libc::CMSG_DATA(message).copy_from_nonoverlapping(data.as_ptr(), data.len());
+            used += libc::CMSG_SPACE(len) as usize;
+        }
+    };
+    if let Some(segment) = segment {
+        put(libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes());
+    }
+    match source {
+        // in6_pktinfo: the address, and the interface (0: whichever).
+        Some(source) if v6 => {
+            let address = match source {
+                IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+                IpAddr::V6(v6) => v6,
+            };
+            let mut info = [0; 20];
+            info[..16].copy_from_slice(&address.octets());
+            put(libc::SOL_IPV6, libc::IPV6_PKTINFO, &info);
+        }
+        // in_pktinfo: the interface, the local address, and one that is not read here.
+        Some(IpAddr::V4(source)) => {
+            let mut info = [0; 12];
+            info[4..8].copy_from_slice(&source.octets());
+            put(libc::SOL_IP, libc::IP_PKTINFO, &info);
+        }
+        _ => {}
+    }
+    header.msg_controllen = used;
+}
+
+/// Whether the address is still the host's.
+fn has(local: IpAddr) -> bool {
+    UdpSocket::bind((local, 0)).is_ok()
 }
 
 /// Datagrams that one message may hold.
