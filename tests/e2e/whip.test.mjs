@@ -127,6 +127,25 @@ describe('streams by standard clients', { timeout: 900_000 }, () => {
     await secretary.noLongerSees(camera);
   });
 
+  test('a stack that has only AES_CM_128_HMAC_SHA1_80 publishes and plays; one that has GCM gets that', async () => {
+    const whip = await token('whip', '旧式编码器');
+    const publisher = await script('aiortc_client.py', ['--sha1', 'publish', whip.url, whip.token, '2', String(tone(2)), COLOURS[2].join(',')]);
+    const camera = { id: await participant('旧式编码器'), key: 'sha1', index: 2 };
+    await secretary.sees(camera);
+    await secretary.hears(camera);
+    // One plays by the old profile what another browser sends by the new one, and the other way round.
+    const { url, token: bearer } = await token('whep', '旧式屏幕');
+    for (const [old, profile] of [[['--sha1'], 'SRTP_AES128_CM_SHA1_80'], [[], /^SRTP_AEAD_AES_(128|256)_GCM$/]]) {
+      const player = await script('aiortc_client.py', [...old, 'play', `${url}/${camera.id}`, bearer, '2', String(tone(2))]);
+      await player.said('seen and heard', 90_000);
+      assert.equal(await player.end(), 0, player.errors);
+      assert.match(player.lines.find((line) => line.startsWith('profile '))?.slice(8) ?? 'none', new RegExp(profile));
+    }
+    assert.equal(await publisher.end(), 0, publisher.errors);
+    assert.equal(publisher.lines.find((line) => line.startsWith('profile ')), 'profile SRTP_AES128_CM_SHA1_80');
+    await secretary.noLongerSees(camera);
+  });
+
   test('who leaves in good order is gone at once, and the journal has them all', async () => {
     const id = await participant(ENCODER);
     assert.equal(await ffmpeg.end(), 0, ffmpeg.errors);
@@ -135,7 +154,7 @@ describe('streams by standard clients', { timeout: 900_000 }, () => {
     await secretary.page.until(
       async (session) => {
         const answer = await fetch(`/api/archive/${session}/journal?limit=500`).then((response) => response.json());
-        return answer.items.filter((item) => item.event.type === 'observer_exit').length === 3;
+        return answer.items.filter((item) => item.event.type === 'observer_exit').length === 5;
       },
       session,
       60_000,
@@ -146,7 +165,7 @@ describe('streams by standard clients', { timeout: 900_000 }, () => {
     const leave = events.find((event) => event.type === 'leave' && event.endpoint === join.endpoint);
     assert.equal(leave.reason, 'user');
     const viewers = events.filter((event) => event.type === 'observer_enter').map((event) => event.name);
-    assert.deepEqual(viewers, ['大厅显示屏', '导播', '转播']);
+    assert.deepEqual(viewers, ['大厅显示屏', '导播', '转播', '旧式屏幕', '旧式屏幕']);
   });
 
   test('the recording has the lecturer', async () => {

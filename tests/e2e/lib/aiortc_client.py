@@ -2,6 +2,8 @@
 
 aiortc_client.py play URL TOKEN PERSON HZ       says "seen and heard" when it has both
 aiortc_client.py publish URL TOKEN PERSON HZ R,G,B
+--sha1 before that: it can do no other SRTP than AES_CM_128_HMAC_SHA1_80. Which one the handshake
+took is printed before the end.
 Ends, with DELETE, when standard input ends.
 """
 
@@ -11,7 +13,7 @@ import sys
 import urllib.parse
 import urllib.request
 
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription, rtcdtlstransport
 from publish_media import CHUNK, HERTZ, RATE, picture, sound
 
 
@@ -108,7 +110,16 @@ async def publish(url, token, person, hertz, colour):
     return peer, await connect(peer, url, token)
 
 
+def profiles(peer):
+    """What the handshakes took, from OpenSSL."""
+    transports = {one.sender.transport for one in peer.getTransceivers()}
+    return {one._ssl.get_selected_srtp_profile().decode() for one in transports}
+
+
 async def main():
+    if sys.argv[1] == "--sha1":
+        del sys.argv[1]
+        rtcdtlstransport.SRTP_PROFILES[:] = [rtcdtlstransport.SRTP_AES128_CM_SHA1_80]
     what, url, token, person, hertz = sys.argv[1:6]
     if what == "play":
         peer, resource = await play(url, token, int(person), float(hertz))
@@ -116,6 +127,7 @@ async def main():
         colour = [int(part) for part in sys.argv[6].split(",")]
         peer, resource = await publish(url, token, int(person), float(hertz), colour)
     await asyncio.to_thread(sys.stdin.read)
+    print("profile", *profiles(peer), flush=True)
     status, _, _ = await asyncio.to_thread(request, "DELETE", resource, token)
     assert status == 200, status
     await peer.close()
