@@ -432,7 +432,7 @@ impl Media {
     }
 
     /// The shard that a room is at home on.
-    fn home(&self, room: RoomId) -> usize {
+    pub(crate) fn home(&self, room: RoomId) -> usize {
         // Fibonacci hashing: room ids are UUIDs whose first bits are a time.
         let folded = (room.0 as u64) ^ ((room.0 >> 64) as u64);
         let hash = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
