@@ -239,14 +239,16 @@ impl Estimator {
             self.aimd.raise(at, rate);
             self.loss.proven(rate);
         } else {
-            self.aimd.update(at, usage, arriving, self.round_trip);
+            // What is cut to is what a full link carries, also when it has filled just now.
+            let carried = if usage == Usage::Over { self.arriving.most() } else { arriving };
+            self.aimd.update(at, usage, carried, self.round_trip);
         }
         if usage == Usage::Over {
             self.prober.abort(at);
             self.press(at);
         }
         let rate = self.estimate().unwrap_or(START);
-        self.loss.update(at, rate, sent, arriving.unwrap_or(0));
+        self.loss.update(at, rate, sent, self.arriving.most().unwrap_or(0));
         if self.loss.cut() == Some(at) {
             self.press(at);
         }

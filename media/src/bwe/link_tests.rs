@@ -166,7 +166,8 @@ impl Run {
                     self.audio_gap = self.audio_gap.max(arrival - self.audio_at);
                     self.audio_at = arrival;
                     let in_time = 400 * MS + self.link.latency + self.link.jitter;
-                    let second = &mut self.seconds[second];
+                    // Of the second in which it was sent.
+                    let second = &mut self.seconds[(sent / SECOND) as usize];
                     second.audio_in_time += u32::from(arrival - sent < in_time);
                 }
                 Kind::Video(frame) => {

@@ -3,6 +3,8 @@
 /// Length of a bucket, µs, and how many there are.
 const BUCKET: u64 = 50_000;
 const BUCKETS: usize = 10;
+/// Buckets of the newest part.
+const NEWEST: usize = 4;
 
 /// Bytes by time, in a ring of buckets. Time may arrive out of order by less than the window.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +46,17 @@ impl Rate {
         self.at(self.newest * BUCKET)
     }
 
+    /// The higher of the rates over the whole window and over its newest part: what a full link
+    /// carries when little was sent just before.
+    pub fn most(&mut self) -> Option<u64> {
+        let whole = self.latest()?;
+        let newest = (1..=NEWEST as u64).map(|back| {
+            let bucket = self.newest.saturating_sub(back);
+            u64::from(self.bytes[bucket as usize % BUCKETS])
+        });
+        Some(whole.max(newest.sum::<u64>() * 8 * 1_000_000 / (NEWEST as u64 * BUCKET)))
+    }
+
     /// Bits per second over the full buckets before `at`; None before 150 ms are measured.
     pub fn at(&mut self, at: u64) -> Option<u64> {
         let bucket = at / BUCKET;
@@ -77,5 +90,15 @@ mod tests {
         }
         assert_eq!(rate.at(6_500_000), Some(100_000));
         assert_eq!(rate.at(60_000_000), Some(0), "silence");
+    }
+
+    #[test]
+    fn what_has_just_begun_counts_with_the_rate_that_it_has() {
+        let mut rate = Rate::default();
+        for at in 0..100u64 {
+            rate.add(at * 10_000, if at < 75 { 125 } else { 1_250 });
+        }
+        assert!(rate.latest().unwrap() < 600_000);
+        assert_eq!(rate.most(), Some(1_000_000));
     }
 }
