@@ -35,7 +35,7 @@ const en: Like<typeof zhCN> = {
     hours: "{h} h {m} min",
   },
   counts: {
-    short: "Due {due} Present {present}",
+    short: "Due {due} · Present {present}",
     long: "Due {due} · Present {present} · Entitled to vote {voters}",
     observers: "Sitting in: {n}",
   },
