@@ -304,7 +304,8 @@ describe('camera layers of Firefox', { timeout: 120_000 }, () => {
     const third = new Layered(server, 'member3', await chromium.page(4));
     const session = await openMeeting(secretary, { title: '组织生活会' });
     await secretary.join(session, { signedIn: true });
-    await member.page.raw.setViewportSize({ width: 420, height: 380 });
+    // A small tile, on a page high enough for the strip.
+    await member.page.raw.setViewportSize({ width: 390, height: 700 });
     for (const one of [member, third]) await one.join(session, { camera: false });
     await fox.join(session);
     await secretary.page.raw.setViewportSize({ width: 2200, height: 1300 });

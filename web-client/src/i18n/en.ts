@@ -243,6 +243,7 @@ const en: Like<typeof zhCN> = {
     me: " (me)",
     returning: "Reconnecting",
     slowPaused: "Slow connection: picture paused",
+    slowPausedShort: "Paused",
     alone: "You are the first. Others appear here when they come.",
     sharingBy: "{name} shares the screen",
     sharingMine: "You share your screen",

@@ -239,6 +239,7 @@ export default {
     me: "（我）",
     returning: "正在重新连接",
     slowPaused: "网络较慢，画面已暂停",
+    slowPausedShort: "画面已暂停",
     alone: "您是第一位到会的，其他人进入后会显示在这里。",
     sharingBy: "{name}正在共享屏幕",
     sharingMine: "您正在共享屏幕",
