@@ -137,7 +137,7 @@ describe('network', { timeout: 180_000 }, () => {
     const json = await chair.page.evaluate(
       async ([path, from]) => {
         const flows = (list, key, endpoint) =>
-          list.some((one) => one[key] === endpoint && one.source === 'camera' && (one.bps ?? one.layers[0].bps) > 2_000);
+          list.some((one) => one[key] === endpoint && one.source === 'camera' && (one.bps ?? one.layers[0].bps) > 2_000 && (one.packets ?? one.layers[0].packets) > 20);
         for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
           const answer = await fetch(path);
           const body = await answer.json();
