@@ -12,7 +12,7 @@ use crate::domain::MeetingKind;
 /// What the repository ships.
 pub const BUILT_IN: &str = include_str!("rules.yaml");
 const VERSION: u32 = 1;
-/// `same_as` leads to a kind that stands by itself.
+/// Longest file read, in bytes: the built-in one has 6 KB.
 const MAX_FILE: usize = 256 * 1024;
 
 /// What is wrong with a rules file.
