@@ -72,7 +72,8 @@ impl Downlink {
                 estimator: Estimator::new(now),
                 base: now,
                 sound: Rate::default(),
-                queue: VecDeque::new(),
+                // Whole at once: the packet path allocates nothing, also when it has to wait.
+                queue: VecDeque::with_capacity(QUEUE),
                 queued_bytes: 0,
                 latest: None,
                 divided: None,
