@@ -1,5 +1,5 @@
 //! Ordered migrations, embedded. Each runs once in its own transaction and never changes after a
-//! release; what differs between the engines is in a file of its own.
+//! release; what differs between the engines is in a file of its own, or empty.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -39,16 +39,17 @@ pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
         .first("SELECT COALESCE(MAX(version), 0) AS newest FROM schema_migrations", vec![])
         .await?
         .map_or(Ok(0), |row| row.int("newest"))?;
-    if newest > MIGRATIONS.len() as i64 {
+    if newest > MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0) {
         return Err(StoreError::Invalid("the database was made by a newer version".into()));
     }
     for migration in MIGRATIONS.iter().filter(|m| m.version > newest) {
-        tx.script(migration.both).await?;
-        tx.script(match store.engine() {
+        let own = match store.engine() {
             Engine::Sqlite => migration.sqlite,
             Engine::Postgres => migration.postgres,
-        })
-        .await?;
+        };
+        for script in [migration.both, own].into_iter().filter(|script| !script.is_empty()) {
+            tx.script(script).await?;
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         tx.execute(
             "INSERT INTO schema_migrations (version, name, at_us) VALUES ($1, $2, $3)",
