@@ -32,4 +32,5 @@ mod store_support;
 mod turn;
 mod whip;
 mod ws_line;
+mod ws_policy;
 mod ws_sign_in;
