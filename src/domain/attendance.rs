@@ -3,10 +3,13 @@
 //! Everything is computed on the session's monotonic time, so that a stepped server clock neither
 //! makes nor takes minutes; wall times on the sheet are monotonic time plus one anchor.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashSet};
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
 use signaling::LeaveReason;
 
+use super::by_id::{ById, IdHasher};
 use super::ids::{EndpointId, PersonId, SessionId};
 use super::intervals::{Span, bridge, clip, subtract, total, union};
 use super::report::{
@@ -30,7 +33,8 @@ pub enum PresenceEnd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
     pub endpoint: EndpointId,
-    pub device: String,
+    /// A few words for all presences: shared.
+    pub device: Arc<str>,
     /// Monotonic session time.
     pub span: Span,
     pub end: PresenceEnd,
@@ -58,7 +62,7 @@ pub struct SessionPresence {
     pub pauses: Vec<Span>,
     /// Wall time of monotonic zero.
     pub wall_zero_us: i64,
-    pub people: BTreeMap<PersonId, PersonPresence>,
+    pub people: ById<PersonId, PersonPresence>,
     /// 请假 approved.
     pub on_leave: BTreeSet<PersonId>,
     /// 不计入 by a correction.
@@ -78,10 +82,12 @@ pub fn evaluate(session: &SessionPresence) -> AttendanceReport {
             row(session, entry.person_id, Some(entry), presence, official, official_us)
         })
         .collect();
+    let listed: HashSet<PersonId, BuildHasherDefault<IdHasher>> =
+        session.roster.iter().map(|entry| entry.person_id).collect();
     let mut guests: Vec<AttendanceRow> = session
         .people
         .iter()
-        .filter(|(person, _)| !session.roster.contains(**person))
+        .filter(|(person, _)| !listed.contains(person))
         .map(|(person, p)| row(session, *person, None, p, official, official_us))
         .collect();
     guests.sort_by_key(|r| (r.first_join_us, r.person_id));
@@ -190,7 +196,7 @@ fn row(
 /// Kinds of devices used, or the most connections alive at one instant if that is more. Counting
 /// connections would make every reload without a resume another device.
 fn devices(presences: &[Presence]) -> u32 {
-    let kinds: BTreeSet<&str> = presences.iter().map(|p| p.device.as_str()).collect();
+    let kinds: BTreeSet<&str> = presences.iter().map(|p| &*p.device).collect();
     let mut steps: Vec<(i64, i32)> = presences
         .iter()
         .filter(|p| !p.span.is_empty())

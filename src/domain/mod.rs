@@ -5,6 +5,7 @@
 //! opening of the session and does not move when the server's clock is set.
 
 pub mod attendance;
+pub mod by_id;
 pub mod ids;
 pub mod intervals;
 pub mod kind;
@@ -16,6 +17,7 @@ pub mod rules;
 pub mod session;
 
 pub use attendance::{PersonPresence, Presence, PresenceEnd, SessionPresence, evaluate};
+pub use by_id::ById;
 pub use ids::{AccountId, ChatId, EndpointId, OrgId, PersonId, RenderJobId, SessionId, TrackId};
 pub use kind::{MeetingKind, RULES_VERSION};
 pub use member::{MemberClass, Rights, rights_of};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
+use std::sync::Arc;
 
 use signaling::LeaveReason;
 
@@ -9,15 +10,18 @@ use super::event::{Change, Envelope, Event, Header};
 use super::verify::{TRAILER, Tampered, Verified, verify};
 use crate::domain::intervals::Span;
 use crate::domain::{
-    AttendanceReport, EndpointId, PersonId, PersonPresence, Presence, PresenceEnd, Roster,
+    AttendanceReport, ById, EndpointId, PersonId, PersonPresence, Presence, PresenceEnd, Roster,
     SessionPresence, evaluate,
 };
+
+/// Kinds of devices kept to be shared.
+const MAX_DEVICES: usize = 16;
 
 /// A connection that has not ended yet.
 #[derive(Debug, Clone)]
 struct Open {
     person: PersonId,
-    device: String,
+    device: Arc<str>,
     from: i64,
     /// Last moment at which the journal itself proves the connection alive.
     seen: i64,
@@ -31,8 +35,10 @@ pub struct AttendanceFold {
     roster: Roster,
     next_seq: u64,
     waiting: BTreeMap<u64, Envelope>,
-    open: BTreeMap<EndpointId, Open>,
-    people: BTreeMap<PersonId, PersonPresence>,
+    open: ById<EndpointId, Open>,
+    people: ById<PersonId, PersonPresence>,
+    /// Every kind of device met so far, once.
+    devices: Vec<Arc<str>>,
     on_leave: BTreeSet<PersonId>,
     exempt: BTreeSet<PersonId>,
     declared_open: Option<i64>,
@@ -51,8 +57,9 @@ impl AttendanceFold {
             header,
             next_seq: 1,
             waiting: BTreeMap::new(),
-            open: BTreeMap::new(),
-            people: BTreeMap::new(),
+            open: ById::default(),
+            people: ById::default(),
+            devices: Vec::new(),
             on_leave: BTreeSet::new(),
             exempt: BTreeSet::new(),
             declared_open: None,
@@ -93,7 +100,7 @@ impl AttendanceFold {
         let now = now_mono_us.unwrap_or(self.last_mono_us).max(self.last_mono_us);
         let closed = self.declared_closed.is_some();
         let mut people = self.people.clone();
-        for (endpoint, open) in &self.open {
+        for (endpoint, open) in in_order(self.open.iter()) {
             // After 散会 nobody is "still here": who has no leave stayed to the end.
             let end = if closed {
                 PresenceEnd::Left(LeaveReason::Server)
@@ -151,7 +158,7 @@ impl AttendanceFold {
                 }
             }
             Event::ServerRestart { .. } => {
-                for (endpoint, open) in std::mem::take(&mut self.open) {
+                for (endpoint, open) in in_order(std::mem::take(&mut self.open)) {
                     let seen = open.seen;
                     self.close(endpoint, open, seen, LeaveReason::Server, true);
                 }
@@ -195,12 +202,20 @@ impl AttendanceFold {
     }
 
     fn arrive(&mut self, person: PersonId, endpoint: EndpointId, device: &str, mono: i64) {
-        self.open.entry(endpoint).or_insert_with(|| Open {
-            person,
-            device: device.to_owned(),
-            from: mono,
-            seen: mono,
-        });
+        let device = self.device(device);
+        self.open.entry(endpoint).or_insert(Open { person, device, from: mono, seen: mono });
+    }
+
+    fn device(&mut self, kind: &str) -> Arc<str> {
+        if let Some(known) = self.devices.iter().find(|known| &***known == kind) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = kind.into();
+        // A journal of ours names a few; another's may name any number.
+        if self.devices.len() < MAX_DEVICES {
+            self.devices.push(Arc::clone(&new));
+        }
+        new
     }
 
     fn close(
@@ -219,8 +234,15 @@ impl AttendanceFold {
 impl Open {
     fn end(&self, endpoint: EndpointId, at: i64, end: PresenceEnd, inferred: bool) -> Presence {
         let span = Span::new(self.from, at.max(self.from));
-        Presence { endpoint, device: self.device.clone(), span, end, inferred }
+        Presence { endpoint, device: Arc::clone(&self.device), span, end, inferred }
     }
+}
+
+/// By endpoint: the same journal gives the same list.
+fn in_order<K: Ord, V>(open: impl IntoIterator<Item = (K, V)>) -> Vec<(K, V)> {
+    let mut open: Vec<(K, V)> = open.into_iter().collect();
+    open.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    open
 }
 
 /// The sheet of a whole journal.
