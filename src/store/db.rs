@@ -19,6 +19,10 @@ use crate::domain::ids::InvalidId;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest statement on PostgreSQL, milliseconds.
 const STATEMENT_TIMEOUT_MS: &str = "15000";
+/// Pages the one writing connection of SQLite keeps, in KiB (negative: that is how SQLite says so).
+/// It mostly appends; the usual 2 MiB would fill over the first hour of a meeting and look like a
+/// leak.
+const WRITER_CACHE_KIB: &str = "-512";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -106,7 +110,7 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone())
+            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE_KIB))
             .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
