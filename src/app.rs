@@ -60,6 +60,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Password(#[from] PasswordError),
+    #[error(transparent)]
+    Rules(#[from] crate::domain::rules::RulesError),
     #[error("证书无法使用：{0}")]
     Tls(#[from] TlsError),
     #[error("{}", port_sentence(*.port, .source))]

@@ -33,6 +33,8 @@ pub enum Role {
     Member,
     /// 列席 (superior who sits in); never counted in 应到/实到.
     Observer,
+    /// 会场: a room with many people before one device; nobody by itself.
+    Site,
 }
 
 /// Member class, `domain.md` §2.1.
@@ -109,8 +111,27 @@ pub struct Counts {
     pub present: u32,
     pub due_voters: u32,
     pub present_voters: u32,
+    /// 请假 granted and not here; 缺席 so far: neither here nor on leave.
+    #[serde(default)]
+    pub leave: u32,
+    #[serde(default)]
+    pub absent: u32,
     /// 列席, outside all the others.
     pub observers: u32,
+    /// By the rules for this kind of meeting; absent where they ask for no quorum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub quorum: Option<Quorum>,
+}
+
+/// 法定人数 at this instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+pub struct Quorum {
+    /// Present and counted, of so many, and how many it takes.
+    pub count: u32,
+    pub base: u32,
+    pub needed: u32,
+    pub met: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]

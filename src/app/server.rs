@@ -16,6 +16,7 @@ use crate::archive::{Finisher, Jobs};
 use crate::auth::{InstallationKey, Relays, TurnKey};
 use crate::clock::Clock;
 use crate::config::{Config, interface_addresses, machine_name};
+use crate::domain::rules::Rules;
 use crate::http::listener::{PortListener, bind};
 use crate::http::serve::serve;
 use crate::http::{routes, tls};
@@ -78,7 +79,9 @@ impl Server {
         let media =
             Media::start(MediaConfig { turn: Some(turn), ..media_config(&config, address) })?;
         let relays = Relays::new(media.clone(), &turn_key);
-        let ports = Ports::of_server(media.clone(), store.clone(), appender.clone(), &config.data);
+        let rules = Arc::new(Rules::built_in()?);
+        let ports =
+            Ports::of_server(media.clone(), store.clone(), appender.clone(), &config.data, rules);
         let finisher = Finisher::new(store.clone(), appender.clone());
         let app =
             App::new(config, clock.clone(), store, appender, installation, relays, ports).await?;

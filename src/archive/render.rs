@@ -74,6 +74,10 @@ pub fn job(
             Event::ObserverEnter { person, name, .. } => {
                 named(&mut people, *person, name, Role::Observer);
             }
+            // In its tracks a site is the participant it was in the room.
+            Event::SiteEnter { site, name, .. } => {
+                named(&mut people, PersonId::from(*site.as_uuid()), name, Role::Site);
+            }
             Event::Chair { person: Some(person), .. } if opened.is_none() => {
                 presiding = Some(*person);
             }
@@ -123,6 +127,7 @@ fn role_word(presides: bool, role: Role) -> &'static str {
         _ if presides => "主持人",
         Role::Recorder => "记录人",
         Role::Observer => "列席",
+        Role::Site => "会场",
         Role::Chair | Role::Member => "",
     }
 }

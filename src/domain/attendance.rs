@@ -3,18 +3,18 @@
 //! Everything is computed on the session's monotonic time, so that a stepped server clock neither
 //! makes nor takes minutes; wall times on the sheet are monotonic time plus one anchor.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use signaling::LeaveReason;
 
 use super::by_id::{ById, IdHasher};
-use super::ids::{EndpointId, PersonId, SessionId};
+use super::ids::{EndpointId, PersonId, SessionId, SiteId};
 use super::intervals::{Span, bridge, clip, subtract, total, union};
 use super::report::{
-    AttendanceReport, AttendanceRow, AttendanceStatus, AttendanceTotals, OfficialWindow,
-    ReportInterval,
+    AttendanceMode, AttendanceReport, AttendanceRow, AttendanceStatus, AttendanceTotals, LeaveNote,
+    OfficialWindow, ReportInterval,
 };
 use super::roster::{Roster, RosterEntry};
 use super::session::Policy;
@@ -35,6 +35,8 @@ pub struct Presence {
     pub endpoint: EndpointId,
     /// A few words for all presences: shared.
     pub device: Arc<str>,
+    /// Checked in there; `endpoint` is the room's.
+    pub site: Option<SiteId>,
     /// Monotonic session time.
     pub span: Span,
     pub end: PresenceEnd,
@@ -63,8 +65,14 @@ pub struct SessionPresence {
     /// Wall time of monotonic zero.
     pub wall_zero_us: i64,
     pub people: ById<PersonId, PersonPresence>,
+    /// Names of the rooms.
+    pub sites: BTreeMap<SiteId, String>,
+    /// Ticked on the list of a room, and the chair has not confirmed it.
+    pub unconfirmed: BTreeSet<PersonId>,
+    /// 点名: asked and answered.
+    pub rollcalls: ById<PersonId, (u32, u32)>,
     /// 请假 approved.
-    pub on_leave: BTreeSet<PersonId>,
+    pub on_leave: BTreeMap<PersonId, LeaveNote>,
     /// 不计入 by a correction.
     pub exempt: BTreeSet<PersonId>,
 }
@@ -146,7 +154,9 @@ fn row(
     let status = match entry {
         None => AttendanceStatus::Observer,
         Some(_) if !due => AttendanceStatus::Exempt,
-        Some(_) if !was_there && session.on_leave.contains(&person_id) => AttendanceStatus::Leave,
+        Some(_) if !was_there && session.on_leave.contains_key(&person_id) => {
+            AttendanceStatus::Leave
+        }
         Some(_) if !was_there => AttendanceStatus::Absent,
         Some(_) if !enough => AttendanceStatus::Partial,
         Some(_) if late && early => AttendanceStatus::LateEarly,
@@ -155,6 +165,9 @@ fn row(
         Some(_) => AttendanceStatus::Present,
     };
     let wall = |mono: i64| session.wall_zero_us + mono;
+    let (mode, sites) = whereabouts(session, presence, session.official);
+    let (rollcalls_asked, rollcalls_answered) =
+        session.rollcalls.get(&person_id).copied().unwrap_or_default();
     let intervals = bridged
         .iter()
         .map(|s| ReportInterval {
@@ -189,8 +202,42 @@ fn row(
         ratio_permille: permille(effective_us, official_us),
         late_s: if late { late_us / SECOND_US } else { 0 },
         early_s: if early { early_us / SECOND_US } else { 0 },
+        mode,
+        sites,
+        rollcalls_asked,
+        rollcalls_answered,
+        leave: session.on_leave.get(&person_id).cloned(),
+        unconfirmed: session.unconfirmed.contains(&person_id),
+        corrections: Vec::new(),
+        status_before: None,
         intervals,
     }
+}
+
+/// By own device, in a room, or both; and which rooms, by name. In the official time if there is
+/// one, else at all.
+fn whereabouts(
+    session: &SessionPresence,
+    presence: &PersonPresence,
+    official: Option<Span>,
+) -> (Option<AttendanceMode>, Vec<String>) {
+    let counts =
+        |p: &&Presence| official.is_none_or(|o| p.span.from <= o.to && p.span.to >= o.from);
+    let (mut online, mut rooms) = (false, BTreeSet::new());
+    for p in presence.presences.iter().filter(counts) {
+        match p.site {
+            Some(site) => drop(rooms.insert(site)),
+            None => online = true,
+        }
+    }
+    let mode = match (online, rooms.is_empty()) {
+        (true, true) => Some(AttendanceMode::Online),
+        (false, false) => Some(AttendanceMode::OnSite),
+        (true, false) => Some(AttendanceMode::Mixed),
+        (false, true) => None,
+    };
+    let name = |site| session.sites.get(&site).cloned().unwrap_or_default();
+    (mode, rooms.into_iter().map(name).collect())
 }
 
 /// Kinds of devices used, or the most connections alive at one instant if that is more. Counting

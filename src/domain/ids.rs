@@ -69,5 +69,7 @@ ids! {
     PersonId,
     RenderJobId,
     SessionId,
+    /// A room with many people before one device (会场), in one session.
+    SiteId,
     TrackId,
 }

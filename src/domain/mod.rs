@@ -18,13 +18,15 @@ pub mod session;
 
 pub use attendance::{PersonPresence, Presence, PresenceEnd, SessionPresence, evaluate};
 pub use by_id::ById;
-pub use ids::{AccountId, ChatId, EndpointId, OrgId, PersonId, RenderJobId, SessionId, TrackId};
+pub use ids::{
+    AccountId, ChatId, EndpointId, OrgId, PersonId, RenderJobId, SessionId, SiteId, TrackId,
+};
 pub use kind::{MeetingKind, RULES_VERSION};
 pub use member::{MemberClass, Rights, rights_of};
 pub use org::{OrgKind, OrgNode, OrgRole, OrgTree};
 pub use report::{
-    AttendanceReport, AttendanceRow, AttendanceStatus, AttendanceTotals, OfficialWindow,
-    ReportInterval,
+    AttendanceMode, AttendanceReport, AttendanceRow, AttendanceStatus, AttendanceTotals, LeaveNote,
+    OfficialWindow, ReportInterval,
 };
 pub use roster::{Roster, RosterEntry, live_counts};
 pub use session::{AgendaItem, Policy, SessionState};

@@ -37,6 +37,37 @@ impl AttendanceStatus {
     }
 }
 
+/// 参会方式
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttendanceMode {
+    /// Checked in at a site.
+    OnSite,
+    /// On a device of one's own.
+    Online,
+    Mixed,
+}
+
+impl AttendanceMode {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::OnSite => "现场",
+            Self::Online => "线上",
+            Self::Mixed => "混合",
+        }
+    }
+}
+
+/// 请假 as it was granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaveNote {
+    /// 因公、因病、其他
+    pub kind: String,
+    pub reason: String,
+    /// 事后补假
+    pub late: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttendanceReport {
     pub session_id: SessionId,
@@ -108,6 +139,28 @@ pub struct AttendanceRow {
     pub late_s: i64,
     /// Seconds before 散会 of the departure; zero unless beyond the threshold.
     pub early_s: i64,
+    /// Absent for who was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<AttendanceMode>,
+    /// 分会场
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<String>,
+    /// 点名; an unanswered one changes no status.
+    #[serde(default)]
+    pub rollcalls_asked: u32,
+    #[serde(default)]
+    pub rollcalls_answered: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leave: Option<LeaveNote>,
+    /// A check-in by the list that the chair has not confirmed, and that does not count therefore.
+    #[serde(default)]
+    pub unconfirmed: bool,
+    /// Sequence numbers of the corrections about this person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<u64>,
+    /// The status without any correction, where there were some about this person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_before: Option<AttendanceStatus>,
     /// Where the person was present, after bridging, not clipped to the official time.
     pub intervals: Vec<ReportInterval>,
 }

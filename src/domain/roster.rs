@@ -52,19 +52,25 @@ impl Roster {
     }
 }
 
-/// 应到/实到 of this moment. `present` says whether a person has a live connection; `observers`
-/// is the number of persons who sit in. Every person counts once, on however many devices.
+/// 应到/实到/请假/缺席 of this moment. `present` says whether a person has a live connection or is
+/// checked in at a site; `observers` is the number of persons who sit in. Every person counts
+/// once, on however many devices; leave never makes 应到 smaller. The quorum is the rules' to say.
 pub fn live_counts(
     roster: &Roster,
     present: impl Fn(PersonId) -> bool,
+    on_leave: impl Fn(PersonId) -> bool,
     observers: usize,
 ) -> Counts {
     let mut counts =
         Counts { observers: u32::try_from(observers).unwrap_or(u32::MAX), ..Counts::default() };
     for entry in roster.iter().filter(|e| e.due) {
-        let (here, voter) = (u32::from(present(entry.person_id)), u32::from(entry.voter));
+        let here = present(entry.person_id);
+        let leave = !here && on_leave(entry.person_id);
+        let (here, voter) = (u32::from(here), u32::from(entry.voter));
         counts.due += 1;
         counts.present += here;
+        counts.leave += u32::from(leave);
+        counts.absent += 1 - here - u32::from(leave);
         counts.due_voters += voter;
         counts.present_voters += here * voter;
     }
@@ -96,9 +102,40 @@ mod tests {
             let n = p.as_uuid().as_u128();
             !(9..16).contains(&n)
         };
+        let away = |p: PersonId| p.as_uuid().as_u128() == 9;
         assert_eq!(
-            live_counts(&roster, here, 2),
-            Counts { due: 20, present: 13, due_voters: 16, present_voters: 9, observers: 2 }
+            live_counts(&roster, here, away, 2),
+            Counts {
+                due: 20,
+                present: 13,
+                due_voters: 16,
+                present_voters: 9,
+                leave: 1,
+                absent: 6,
+                observers: 2,
+                quorum: None,
+            }
         );
+    }
+
+    #[test]
+    fn v24_leave_does_not_change_the_denominators() {
+        let entry = |n: u128| RosterEntry {
+            person_id: uuid::Uuid::from_u128(n).into(),
+            name: String::new(),
+            class: MemberClass::Full,
+            org_name: String::new(),
+            group_name: None,
+            voter: true,
+            due: true,
+        };
+        let roster = Roster((0..20).map(entry).collect());
+        let away = |p: PersonId| p.as_uuid().as_u128() == 7;
+        let counts = live_counts(&roster, |p| !away(p), away, 0);
+        assert_eq!((counts.due, counts.present, counts.leave, counts.absent), (20, 19, 1, 0));
+        assert_eq!((counts.due_voters, counts.present_voters), (20, 19));
+        // Who is on leave and comes after all is present.
+        let counts = live_counts(&roster, |_| true, away, 0);
+        assert_eq!((counts.present, counts.leave), (20, 0));
     }
 }

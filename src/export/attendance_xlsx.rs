@@ -9,8 +9,10 @@ use rust_xlsxwriter::XlsxError;
 use super::event_words::{change_words, words};
 use super::table::{Cell, Table, xlsx};
 use crate::domain::member::class_word;
-use crate::domain::{AttendanceReport, AttendanceRow, AttendanceStatus, PersonId};
-use crate::journal::{Actor, Change, Envelope, Event, Header};
+use crate::domain::{
+    AttendanceMode, AttendanceReport, AttendanceRow, AttendanceStatus, LeaveNote, PersonId,
+};
+use crate::journal::{Actor, Envelope, Event, Header};
 
 /// Beijing time: one offset, no summer time.
 const BEIJING: Offset = Offset::constant(8);
@@ -149,25 +151,21 @@ fn detail(
     events: &[Envelope],
     names: &HashMap<PersonId, String>,
 ) -> Vec<Cell> {
-    let leave = events.iter().rev().find_map(|e| match &e.event {
-        Event::LeaveApproved { person, kind, reason } if *person == row.person_id => {
-            Some((kind.as_str(), reason.as_str()))
-        }
-        _ => None,
-    });
-    let (leave_kind, leave_reason) = leave.unwrap_or_default();
-    let corrections: Vec<String> = events
+    let leave = row.leave.as_ref();
+    let mut corrections: Vec<String> = events
         .iter()
         .filter_map(|e| match &e.event {
-            Event::Correction { change, reason, .. } if concerns(change, row.person_id) => {
+            Event::Correction { change, reason, .. } if change.person() == Some(row.person_id) => {
                 let what = change_words(change, |p| name_of(names, p));
                 Some(format!("第{}条 {what}，事由：{reason}", e.seq))
             }
             _ => None,
         })
         .collect();
-    let inferred = row.intervals.iter().any(|i| i.inferred);
-    let came = row.join_count > 0;
+    // Both values are shown: what was, and what it was corrected to (状态).
+    if let Some(before) = row.status_before.filter(|before| *before != row.status) {
+        corrections.insert(0, format!("原状态：{}", before.word()));
+    }
     let observer = row.status == AttendanceStatus::Observer;
     vec![
         n.into(),
@@ -178,8 +176,8 @@ fn detail(
         if observer { Cell::Empty } else { yes(row.voter) },
         yes(row.due),
         row.status.word().into(),
-        if came { "线上".into() } else { Cell::Empty },
-        Cell::Empty,
+        row.mode.map_or("", AttendanceMode::word).into(),
+        row.sites.join("、").into(),
         opt_time(row.first_join_us),
         opt_time(row.last_leave_us),
         row.join_count.into(),
@@ -188,20 +186,36 @@ fn detail(
         Cell::Permille(row.ratio_permille),
         Cell::Minutes(row.late_s),
         Cell::Minutes(row.early_s),
+        rollcalls(row).into(),
+        leave.map_or("", |leave| &leave.kind).into(),
+        leave.map_or_else(String::new, leave_reason).into(),
         Cell::Empty,
-        leave_kind.into(),
-        leave_reason.into(),
-        Cell::Empty,
-        if inferred { "含按最后在线时间推断的离会".into() } else { Cell::Empty },
+        notes(row).into(),
         corrections.join("；").into(),
     ]
 }
 
-fn concerns(change: &Change, who: PersonId) -> bool {
-    match change {
-        Change::RosterAdd { entry } => entry.person_id == who,
-        Change::RosterRemove { person } | Change::Exempt { person } => *person == who,
+/// 应答 of those asked; empty without any.
+fn rollcalls(row: &AttendanceRow) -> String {
+    match row.rollcalls_asked {
+        0 => String::new(),
+        asked => format!("{}/{asked}", row.rollcalls_answered),
     }
+}
+
+fn leave_reason(leave: &LeaveNote) -> String {
+    format!("{}{}", leave.reason, if leave.late { "（事后补假）" } else { "" })
+}
+
+fn notes(row: &AttendanceRow) -> String {
+    let mut notes = Vec::new();
+    if row.intervals.iter().any(|i| i.inferred) {
+        notes.push("含按最后在线时间推断的离会");
+    }
+    if row.unconfirmed {
+        notes.push("列表签到未经主持人确认，未计入");
+    }
+    notes.join("；")
 }
 
 fn events(export: &AttendanceExport<'_>, names: &HashMap<PersonId, String>) -> Table {

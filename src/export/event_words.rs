@@ -2,7 +2,7 @@
 
 use signaling::{LeaveReason, Source};
 
-use crate::journal::{ChairReason, Change, Event, SignPurpose, StopReason};
+use crate::journal::{ChairReason, Change, CheckinMethod, Event, SignPurpose, StopReason};
 
 /// What happened and the particulars; `name` tells a person's name by id.
 pub(super) fn words(
@@ -73,8 +73,53 @@ pub(super) fn words(
             ("主持人关闭", format!("{}：{}", name(*person), source_word(*source)))
         }
         Event::Kick { person } => ("请出会场", name(*person)),
-        Event::LeaveApproved { person, kind, reason } => {
-            ("准假", format!("{}：{kind} {reason}", name(*person)))
+        Event::SiteEnter { name, expected, .. } => {
+            let expected = expected.map_or_else(none, |n| format!("（预计{n}人）"));
+            ("会场接入", format!("{name}{expected}"))
+        }
+        Event::SiteExit { reason, .. } => ("会场断开", reason_word(*reason).into()),
+        Event::RoomCheckin { person, method, reason, confirmed, .. } => {
+            let how = match method {
+                CheckinMethod::Qr => "扫码",
+                CheckinMethod::List => "列表",
+                CheckinMethod::Card => "刷卡",
+            };
+            let why = reason.as_ref().map_or_else(none, |reason| format!("，事由：{reason}"));
+            let waits = if *confirmed { "" } else { "，待主持人确认" };
+            ("会场签到", format!("{}（{how}{why}{waits}）", name(*person)))
+        }
+        Event::RoomCheckout { person, .. } => ("会场签退", name(*person)),
+        Event::CheckinDecided { person, accepted, .. } => {
+            (if *accepted { "签到确认" } else { "签到不予确认" }, name(*person))
+        }
+        Event::RollcallPlanned { times, within_s, window_s } => {
+            ("点名安排", format!("{}分钟内随机{times}次，每次{window_s}秒", within_s / 60))
+        }
+        Event::RollcallOpened { rollcall, auto, window_s, asked } => {
+            let how = if *auto { "随机" } else { "人工" };
+            ("点名", format!("第{rollcall}次（{how}），{}人，{window_s}秒", asked.len()))
+        }
+        Event::RollcallAnswered { rollcall, person } => {
+            ("点名应答", format!("第{rollcall}次：{}", name(*person)))
+        }
+        Event::RollcallExpired { rollcall, unanswered } => {
+            ("点名结束", format!("第{rollcall}次，{}人未应答", unanswered.len()))
+        }
+        Event::LeaveRequested { person, kind, reason } => {
+            ("请假申请", format!("{}：{kind} {reason}", name(*person)))
+        }
+        Event::LeaveApproved { person, kind, reason, late, .. } => {
+            let late = if *late { "（事后补假）" } else { "" };
+            ("准假", format!("{}：{kind} {reason}{late}", name(*person)))
+        }
+        Event::LeaveDenied { person, reason } => {
+            ("不予准假", format!("{}：{reason}", name(*person)))
+        }
+        Event::Knock { person, org_name, .. } => {
+            ("请求入会", format!("{}（{org_name}）", name(*person)))
+        }
+        Event::KnockAnswered { person, admitted } => {
+            (if *admitted { "准予入会" } else { "未准入会" }, name(*person))
         }
         Event::Correction { target_seq, change, reason } => {
             let target = target_seq.map_or_else(none, |seq| format!("（更正第{seq}条）"));
@@ -105,7 +150,25 @@ pub(super) fn change_words(
         Change::RosterAdd { entry } => format!("补入名册：{}", entry.name),
         Change::RosterRemove { person } => format!("移出名册：{}", name(*person)),
         Change::Exempt { person } => format!("不计入：{}", name(*person)),
+        Change::Include { person } => format!("恢复计入：{}", name(*person)),
+        Change::WasPresent { person, from_mono_us, to_mono_us, .. } => {
+            format!("补记在场：{}{}", name(*person), minutes(*from_mono_us, *to_mono_us))
+        }
+        Change::WasAbsent { person, from_mono_us, to_mono_us } => {
+            format!("更正为不在场：{}{}", name(*person), minutes(*from_mono_us, *to_mono_us))
+        }
+        Change::OnLeave { person, kind, reason } => {
+            format!("补假：{}（{kind} {reason}）", name(*person))
+        }
+        Change::NotOnLeave { person } => format!("撤销请假：{}", name(*person)),
+        Change::Unknown => "由更新的版本写入".into(),
     }
+}
+
+/// In session time, as the events' own column has it.
+fn minutes(from_mono_us: i64, to_mono_us: i64) -> String {
+    let s = |us: i64| us / 1_000_000;
+    format!("（会场计时{}至{}秒）", s(from_mono_us), s(to_mono_us))
 }
 
 fn device_word(device: &str) -> &str {

@@ -106,7 +106,7 @@ impl SessionCard {
         let counts = match (&live, session.state) {
             (Some(live), _) => Some(live.counts),
             (None, SessionState::Planned | SessionState::Opened) => {
-                Some(live_counts(roster, |_| false, 0))
+                Some(live_counts(roster, |_| false, |_| false, 0))
             }
             // Of the past the archive tells.
             _ => None,

@@ -1,17 +1,19 @@
 //! The fold from a journal to presences, and so to the attendance sheet.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::Arc;
 
 use signaling::LeaveReason;
 
+use super::corrections;
 use super::event::{Change, Envelope, Event, Header};
+use super::sites::Sites;
 use super::verify::{TRAILER, Tampered, Verified, verify};
 use crate::domain::intervals::Span;
 use crate::domain::{
-    AttendanceReport, ById, EndpointId, PersonId, PersonPresence, Presence, PresenceEnd, Roster,
-    SessionPresence, evaluate,
+    AttendanceReport, AttendanceStatus, ById, EndpointId, LeaveNote, PersonId, PersonPresence,
+    Presence, PresenceEnd, SessionPresence, evaluate,
 };
 
 /// Kinds of devices kept to be shared.
@@ -32,15 +34,18 @@ struct Open {
 #[derive(Debug, Clone)]
 pub struct AttendanceFold {
     header: Header,
-    roster: Roster,
     next_seq: u64,
     waiting: BTreeMap<u64, Envelope>,
     open: ById<EndpointId, Open>,
     people: ById<PersonId, PersonPresence>,
     /// Every kind of device met so far, once.
     devices: Vec<Arc<str>>,
-    on_leave: BTreeSet<PersonId>,
-    exempt: BTreeSet<PersonId>,
+    sites: Sites,
+    on_leave: BTreeMap<PersonId, LeaveNote>,
+    /// 点名: asked and answered.
+    rollcalls: ById<PersonId, (u32, u32)>,
+    /// In order, by their sequence numbers; laid over the record only when it is read.
+    corrections: Vec<(u64, Change)>,
     declared_open: Option<i64>,
     declared_closed: Option<i64>,
     pauses: Vec<Span>,
@@ -52,7 +57,6 @@ pub struct AttendanceFold {
 impl AttendanceFold {
     pub fn new(header: Header) -> Self {
         Self {
-            roster: header.roster.clone(),
             wall_zero_us: header.opened_at_us,
             header,
             next_seq: 1,
@@ -60,8 +64,10 @@ impl AttendanceFold {
             open: ById::default(),
             people: ById::default(),
             devices: Vec::new(),
-            on_leave: BTreeSet::new(),
-            exempt: BTreeSet::new(),
+            sites: Sites::default(),
+            on_leave: BTreeMap::new(),
+            rollcalls: ById::default(),
+            corrections: Vec::new(),
             declared_open: None,
             declared_closed: None,
             pauses: Vec::new(),
@@ -84,31 +90,61 @@ impl AttendanceFold {
         }
     }
 
-    /// Present now, on any device.
+    /// Present now, on any device or at a site.
     pub fn is_present(&self, person: PersonId) -> bool {
-        self.open.values().any(|o| o.person == person)
+        self.open.values().any(|o| o.person == person) || self.sites.is_present(person)
     }
 
     /// The sheet so far. `now_mono_us` is the present moment of a running meeting; without it the
     /// last event is the end of what is known.
     pub fn report(&self, now_mono_us: Option<i64>) -> AttendanceReport {
-        evaluate(&self.presence(now_mono_us))
+        let mut report = evaluate(&self.presence(now_mono_us));
+        if self.corrections.is_empty() {
+            return report;
+        }
+        let before = evaluate(&self.uncorrected(now_mono_us));
+        let was: BTreeMap<PersonId, AttendanceStatus> =
+            before.people.iter().map(|row| (row.person_id, row.status)).collect();
+        let mut about: BTreeMap<PersonId, Vec<u64>> = BTreeMap::new();
+        for (seq, change) in &self.corrections {
+            if let Some(person) = change.person() {
+                about.entry(person).or_default().push(*seq);
+            }
+        }
+        for row in &mut report.people {
+            if let Some(seqs) = about.remove(&row.person_id) {
+                row.corrections = seqs;
+                row.status_before = was.get(&row.person_id).copied();
+            }
+        }
+        report
     }
 
     /// The same before evaluation.
     pub fn presence(&self, now_mono_us: Option<i64>) -> SessionPresence {
-        let now = now_mono_us.unwrap_or(self.last_mono_us).max(self.last_mono_us);
-        let closed = self.declared_closed.is_some();
+        let mut presence = self.uncorrected(now_mono_us);
+        for (_, change) in &self.corrections {
+            corrections::apply(&mut presence, change);
+        }
+        presence
+    }
+
+    /// As the events tell it, without what was corrected.
+    fn uncorrected(&self, now_mono_us: Option<i64>) -> SessionPresence {
+        let last = self.declared_closed.unwrap_or(self.last_mono_us);
+        let now = now_mono_us.filter(|_| self.declared_closed.is_none()).unwrap_or(last).max(last);
+        // After 散会 nobody is "still here": who has no leave stayed to the end.
+        let end = match self.declared_closed {
+            Some(_) => PresenceEnd::Left(LeaveReason::Server),
+            None => PresenceEnd::StillHere,
+        };
         let mut people = self.people.clone();
         for (endpoint, open) in in_order(self.open.iter()) {
-            // After 散会 nobody is "still here": who has no leave stayed to the end.
-            let end = if closed {
-                PresenceEnd::Left(LeaveReason::Server)
-            } else {
-                PresenceEnd::StillHere
-            };
             let presence = open.end(*endpoint, now, end, false);
             people.entry(open.person).or_default().presences.push(presence);
+        }
+        for (person, presence) in self.sites.presences(now, end) {
+            people.entry(person).or_default().presences.push(presence);
         }
         let official =
             self.declared_open.map(|from| Span::new(from, self.declared_closed.unwrap_or(now)));
@@ -117,13 +153,16 @@ impl AttendanceFold {
         SessionPresence {
             session_id: self.header.session,
             policy: self.header.policy,
-            roster: self.roster.clone(),
+            roster: self.header.roster.clone(),
             official,
             pauses: pauses.chain(self.paused_since.map(|from| Span::new(from, until))).collect(),
             wall_zero_us: self.wall_zero_us,
             people,
+            sites: self.sites.names(),
+            unconfirmed: self.sites.unconfirmed(),
+            rollcalls: self.rollcalls.clone(),
             on_leave: self.on_leave.clone(),
-            exempt: self.exempt.clone(),
+            exempt: std::collections::BTreeSet::new(),
         }
     }
 
@@ -152,8 +191,9 @@ impl AttendanceFold {
             }
             Event::Checkpoint { present } => {
                 for endpoint in present {
-                    if let Some(open) = self.open.get_mut(endpoint) {
-                        open.seen = open.seen.max(mono);
+                    match self.open.get_mut(endpoint) {
+                        Some(open) => open.seen = open.seen.max(mono),
+                        None => self.sites.seen(*endpoint, mono),
                     }
                 }
             }
@@ -162,6 +202,7 @@ impl AttendanceFold {
                     let seen = open.seen;
                     self.close(endpoint, open, seen, LeaveReason::Server, true);
                 }
+                self.sites.restart();
             }
             Event::DeclaredOpen if self.declared_open.is_none() => {
                 self.declared_open = Some(mono);
@@ -182,16 +223,38 @@ impl AttendanceFold {
                     self.pauses.push(Span::new(from, mono));
                 }
             }
-            Event::LeaveApproved { person, .. } => {
-                self.on_leave.insert(*person);
+            Event::LeaveApproved { person, kind, reason, late, .. } => {
+                let note = LeaveNote { kind: kind.clone(), reason: reason.clone(), late: *late };
+                self.on_leave.insert(*person, note);
             }
-            Event::Correction { change, .. } => match change {
-                Change::RosterAdd { entry } => self.roster.put(entry.clone()),
-                Change::RosterRemove { person } => self.roster.remove(*person),
-                Change::Exempt { person } => {
-                    self.exempt.insert(*person);
+            Event::LeaveDenied { person, .. } => {
+                self.on_leave.remove(person);
+            }
+            Event::SiteEnter { site, endpoint, name, .. } => {
+                self.sites.enter(*site, *endpoint, name, mono);
+            }
+            Event::SiteExit { endpoint, reason, last_frame_mono_us, .. } => {
+                self.sites.exit(*endpoint, *reason, (*last_frame_mono_us).min(mono));
+            }
+            Event::RoomCheckin { person, site, confirmed, .. } => {
+                self.sites.check_in(*person, *site, *confirmed, mono);
+            }
+            Event::RoomCheckout { person, site } => self.sites.check_out(*person, *site, mono),
+            Event::CheckinDecided { person, site, accepted } => {
+                self.sites.decide(*person, *site, *accepted);
+            }
+            Event::RollcallOpened { asked, .. } => {
+                asked.iter().for_each(|p| self.rollcalls.entry(*p).or_default().0 += 1);
+            }
+            Event::RollcallAnswered { person, .. } => {
+                // Of those who were asked; the room answers nobody twice.
+                if let Some((asked, answered)) = self.rollcalls.get_mut(person) {
+                    *answered = (*answered + 1).min(*asked);
                 }
-            },
+            }
+            Event::Correction { change, .. } => {
+                self.corrections.push((envelope.seq, change.clone()));
+            }
             Event::MediaState { endpoint, .. } => {
                 if let Some(open) = self.open.get_mut(endpoint) {
                     open.seen = open.seen.max(mono);
@@ -234,7 +297,7 @@ impl AttendanceFold {
 impl Open {
     fn end(&self, endpoint: EndpointId, at: i64, end: PresenceEnd, inferred: bool) -> Presence {
         let span = Span::new(self.from, at.max(self.from));
-        Presence { endpoint, device: Arc::clone(&self.device), span, end, inferred }
+        Presence { endpoint, device: Arc::clone(&self.device), site: None, span, end, inferred }
     }
 }
 

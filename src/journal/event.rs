@@ -13,6 +13,7 @@ use signaling::{LeaveReason, Source};
 use super::chain::Digest;
 use crate::domain::{
     ChatId, EndpointId, MeetingKind, OrgId, PersonId, Policy, Roster, RosterEntry, SessionId,
+    SiteId,
 };
 
 pub const FORMAT_VERSION: u32 = 1;
@@ -209,11 +210,108 @@ pub enum Event {
     Kick {
         person: PersonId,
     },
-    /// 请假 approved.
+    /// The device of a room with many people before it (会场) is connected, for the first time or
+    /// again. It is nobody's presence by itself: see `room_checkin`. `endpoint` is new each time.
+    SiteEnter {
+        site: SiteId,
+        endpoint: EndpointId,
+        name: String,
+        /// How many people are awaited there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected: Option<u32>,
+    },
+    /// The room's device is gone: who is checked in there is not present until it is back.
+    SiteExit {
+        site: SiteId,
+        endpoint: EndpointId,
+        reason: LeaveReason,
+        last_frame_mono_us: i64,
+    },
+    /// 会场签到. Ends the check-in of the same person at any other site.
+    RoomCheckin {
+        person: PersonId,
+        site: SiteId,
+        method: CheckinMethod,
+        /// `qr`: the 20 s slot of session time whose code was shown; each serves a person once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<u32>,
+        /// `list`: why not by the person's own phone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// False: counts only once the chair has confirmed it, and then from the check-in on.
+        confirmed: bool,
+    },
+    /// 签退, by the person or the recorder.
+    RoomCheckout {
+        person: PersonId,
+        site: SiteId,
+    },
+    /// The chair's word on a check-in that was not confirmed.
+    CheckinDecided {
+        person: PersonId,
+        site: SiteId,
+        accepted: bool,
+    },
+    /// 点名 by system at random instants to come: which, only the server knows.
+    RollcallPlanned {
+        times: u32,
+        within_s: u32,
+        window_s: u32,
+    },
+    /// 点名: numbered from 1 in a session.
+    RollcallOpened {
+        rollcall: u32,
+        auto: bool,
+        window_s: u32,
+        /// Due and present at this instant.
+        asked: Vec<PersonId>,
+    },
+    /// 在场; the actor is another person where the recorder answered for somebody in the room.
+    RollcallAnswered {
+        rollcall: u32,
+        person: PersonId,
+    },
+    /// Time is up. Flags for the recorder, never a status.
+    RollcallExpired {
+        rollcall: u32,
+        unanswered: Vec<PersonId>,
+    },
+    /// 请假 asked for in the running session (earlier requests are in the database until they are
+    /// decided).
+    LeaveRequested {
+        person: PersonId,
+        kind: String,
+        reason: String,
+    },
+    /// 请假 approved; the actor approved it.
     LeaveApproved {
         person: PersonId,
         kind: String,
         reason: String,
+        /// Wall times of the request and the decision, where they were before the opening.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked_us: Option<i64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decided_us: Option<i64>,
+        /// 事后补假
+        #[serde(default, skip_serializing_if = "is_false")]
+        late: bool,
+    },
+    /// 请假 refused; an approval of before is taken back.
+    LeaveDenied {
+        person: PersonId,
+        reason: String,
+    },
+    /// Somebody not on the roster asks to come in.
+    Knock {
+        person: PersonId,
+        name: String,
+        org_name: String,
+    },
+    /// The chair's answer to a knock; who is added to the roster has a correction besides.
+    KnockAnswered {
+        person: PersonId,
+        admitted: bool,
     },
     /// A fact was wrong: both the old and the new one stay.
     Correction {
@@ -277,6 +375,71 @@ pub enum Change {
     Exempt {
         person: PersonId,
     },
+    /// Takes an exemption back.
+    Include {
+        person: PersonId,
+    },
+    /// 补签到: was there, by word of whoever corrects; at a site if one is named.
+    WasPresent {
+        person: PersonId,
+        from_mono_us: i64,
+        to_mono_us: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        site: Option<SiteId>,
+    },
+    /// Was not there, whatever the record says.
+    WasAbsent {
+        person: PersonId,
+        from_mono_us: i64,
+        to_mono_us: i64,
+    },
+    /// Leave granted after the fact.
+    OnLeave {
+        person: PersonId,
+        kind: String,
+        reason: String,
+    },
+    /// Leave taken back.
+    NotOnLeave {
+        person: PersonId,
+    },
+    /// Written by a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Change {
+    /// Whom it is about.
+    pub fn person(&self) -> Option<PersonId> {
+        match self {
+            Self::RosterAdd { entry } => Some(entry.person_id),
+            Self::RosterRemove { person }
+            | Self::Exempt { person }
+            | Self::Include { person }
+            | Self::WasPresent { person, .. }
+            | Self::WasAbsent { person, .. }
+            | Self::OnLeave { person, .. }
+            | Self::NotOnLeave { person } => Some(*person),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// How somebody checked in at a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckinMethod {
+    /// The rotating code on the room's screen, by the person's own phone.
+    Qr,
+    /// Ticked on the list.
+    List,
+    /// By another system's card or code.
+    Card,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// At which point the head was signed.

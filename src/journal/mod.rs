@@ -7,15 +7,17 @@
 pub mod attendance;
 pub mod canonical;
 pub mod chain;
+mod corrections;
 pub mod event;
 pub mod sign;
+mod sites;
 pub mod verify;
 
 pub use attendance::{AttendanceFold, attendance_of_file, fold_attendance};
 pub use chain::{Digest, next_hash, sha256};
 pub use event::{
-    Actor, ChairReason, Change, Envelope, Event, FORMAT_VERSION, Header, NewEvent, SignPurpose,
-    StopReason,
+    Actor, ChairReason, Change, CheckinMethod, Envelope, Event, FORMAT_VERSION, Header, NewEvent,
+    SignPurpose, StopReason,
 };
 pub use sign::{HeadSigner, HeadStatement, public_key_hex, sign_head};
 pub use verify::{Place, Tampered, Verified, Verifier, verify};

@@ -1,5 +1,7 @@
 //! The store as the room's seam.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use signaling::view::{ChatMessage, SessionState};
@@ -9,6 +11,7 @@ use super::ports::{LoadError, Loaded, NotDurable, RecordsPort};
 use super::setup::RoomSetup;
 use super::state::CHAT_SHOWN;
 use crate::archive::Finisher;
+use crate::domain::rules::Rules;
 use crate::domain::{ChatId, OrgRole, PersonId, SessionId};
 use crate::journal::NewEvent;
 use crate::store::{BootAnchor, JournalAppender, Session, Store, StoreError, StoredChat};
@@ -17,12 +20,13 @@ pub struct Records {
     store: Store,
     appender: JournalAppender,
     finisher: Finisher,
+    rules: Arc<Rules>,
 }
 
 impl Records {
-    pub fn new(store: Store, appender: JournalAppender) -> Self {
+    pub fn new(store: Store, appender: JournalAppender, rules: Arc<Rules>) -> Self {
         let finisher = Finisher::new(store.clone(), appender.clone());
-        Self { store, appender, finisher }
+        Self { store, appender, finisher, rules }
     }
 
     async fn setup(&self, session: &Session) -> Result<RoomSetup, StoreError> {
@@ -37,6 +41,7 @@ impl Records {
             planned_start_us: session.planned_start_us,
             agenda: session.agenda.clone(),
             roster: self.store.sessions().roster(session.id).await?,
+            rules: self.rules.clone(),
             chair: Some(session.chair),
             secretaries: grants
                 .into_iter()

@@ -1,7 +1,10 @@
 //! What is known of a session before anybody comes.
 
+use std::sync::Arc;
+
 use signaling::view::{AgendaItem, ChatMessage};
 
+use crate::domain::rules::Rules;
 use crate::domain::{MeetingKind, PersonId, Roster, SessionId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct RoomSetup {
     pub agenda: Vec<AgendaItem>,
     /// As frozen at opening.
     pub roster: Roster,
+    /// What holds for this kind of meeting here.
+    pub rules: Arc<Rules>,
     /// Designated 主持人.
     pub chair: Option<PersonId>,
     /// Secretaries of the organisation: first in line when the chair is lost.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::collections::BTreeMap;
 
 use signaling::view::{
-    ChatMessage, Counts, ParticipantView, RecordingState, RecordingView, SessionSnapshot,
+    ChatMessage, Counts, ParticipantView, Quorum, RecordingState, RecordingView, SessionSnapshot,
     SessionState,
 };
 use signaling::{Event, Request, Welcome};
@@ -247,14 +247,24 @@ impl RoomState {
     }
 
     fn count(&self) -> Counts {
-        live_counts(
+        let mut counts = live_counts(
             &self.setup.roster,
             |person| {
                 self.here.is_online(person)
                     && self.here.role(person) != Some(signaling::view::Role::Observer)
             },
+            |_| false,
             self.here.observers_online(),
-        )
+        );
+        let kind = self.setup.kind;
+        let quorum = self.setup.rules.quorum(kind, counts.due_voters, counts.present_voters);
+        counts.quorum = quorum.map(|quorum| Quorum {
+            count: quorum.count,
+            base: quorum.base,
+            needed: quorum.needed,
+            met: quorum.met,
+        });
+        counts
     }
 
     fn settle_counts(&mut self) {

@@ -8,7 +8,7 @@ use yuntang::export::{AttendanceExport, attendance_xlsx};
 use yuntang::journal::{Event, fold_attendance};
 
 use crate::journal_support::{
-    START_US, TestKey, chain, entry, header, id, join, leave, new_event, observer, person,
+    START_US, TestKey, approved, chain, entry, header, id, join, leave, new_event, observer,
 };
 
 #[test]
@@ -17,8 +17,7 @@ fn three_sheets_with_policy_people_and_events() {
     let mut roster = vec![entry(1, MemberClass::Full), entry(2, MemberClass::Probationary)];
     roster[0].name = "=HYPERLINK(\"http://x\")".into();
     let header = header(id(1), roster, &key);
-    let approved =
-        Event::LeaveApproved { person: person(2), kind: "因病".into(), reason: "住院".into() };
+    let approved = approved(2, "因病", "住院");
     let events = vec![
         new_event(-1800, Event::SessionOpened),
         new_event(-900, approved),

@@ -10,8 +10,8 @@ use yuntang::journal::{
 };
 
 use crate::journal_support::{
-    SECOND, START_US, TestKey, chain, checkpoint, entry, header, id, join, leave, mono, new_event,
-    observer, person, rejoin,
+    SECOND, START_US, TestKey, approved, chain, checkpoint, entry, header, id, join, leave, mono,
+    new_event, observer, person, rejoin,
 };
 
 /// Official time 19:00:00–20:30:00.
@@ -182,8 +182,7 @@ fn a13_totals_of_a_branch_of_twenty() {
         deeds.push((from, join(n, at(n), "phone")));
         deeds.push((to, leave(to, n, at(n), LeaveReason::Server)));
     }
-    let approved =
-        Event::LeaveApproved { person: person(19), kind: "因公".into(), reason: "出差".into() };
+    let approved = approved(19, "因公", "出差");
     deeds.push((-600, approved));
     let t = meeting(&assembly(&roster), deeds).totals;
     assert_eq!((t.due, t.present, t.late, t.early, t.leave, t.absent), (20, 18, 2, 1, 1, 1));
@@ -192,8 +191,7 @@ fn a13_totals_of_a_branch_of_twenty() {
 
 #[test]
 fn leave_does_not_hide_that_somebody_came_after_all() {
-    let approved =
-        Event::LeaveApproved { person: person(1), kind: "因病".into(), reason: String::new() };
+    let approved = approved(1, "因病", "");
     let mut deeds = came_and_went(0, OFFICIAL_S);
     deeds.push((-600, approved));
     assert_eq!(alone(deeds).status, Status::Present);

@@ -115,6 +115,18 @@ pub fn observer(person: u32, endpoint: u32) -> Event {
     }
 }
 
+/// 准假, decided in the meeting.
+pub fn approved(n: u32, kind: &str, reason: &str) -> Event {
+    Event::LeaveApproved {
+        person: person(n),
+        kind: kind.into(),
+        reason: reason.into(),
+        asked_us: None,
+        decided_us: None,
+        late: false,
+    }
+}
+
 pub fn checkpoint(endpoints: &[u32]) -> Event {
     Event::Checkpoint { present: endpoints.iter().map(|n| id::<EndpointId>(*n)).collect() }
 }

@@ -18,6 +18,7 @@ mod http_statistics;
 mod http_support;
 mod journal_attendance;
 mod journal_chain;
+mod journal_sites;
 mod journal_support;
 mod laws;
 mod postgres_app;

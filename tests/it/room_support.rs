@@ -159,6 +159,7 @@ fn setup(id: SessionId) -> RoomSetup {
         planned_start_us: NOW,
         agenda: vec![AgendaItem { title: "学习".into() }],
         roster: Roster((1..=5).map(entry).collect()),
+        rules: yuntang::domain::rules::Rules::built_in().expect("the repository's").into(),
         chair: Some(Uuid::from_u128(CHAIR).into()),
         secretaries: vec![],
         chat: vec![],

@@ -231,6 +231,18 @@ impl Rules {
         self.kinds.get(kind.id())
     }
 
+    /// The quorum of a meeting of this kind with so many voters due and present; `None` where the
+    /// rules ask for none.
+    pub fn quorum(
+        &self,
+        kind: MeetingKind,
+        due_voters: u32,
+        present_voters: u32,
+    ) -> Option<super::decide::Applied> {
+        let threshold = self.of(kind)?.quorum?;
+        Some(super::decide::Applied::new(&threshold, present_voters, due_voters))
+    }
+
     /// 《…》第11、14条
     pub fn basis(&self, kind: &KindRules) -> String {
         let source = self.sources.get(&kind.basis.source).map_or("", String::as_str);

@@ -59,6 +59,7 @@ pub fn setup() -> RoomSetup {
         planned_start_us: WALL,
         agenda: vec![AgendaItem { title: "学习".into() }, AgendaItem { title: "讨论".into() }],
         roster: Roster((1..=6).map(entry).collect()),
+        rules: crate::domain::rules::Rules::built_in().unwrap().into(),
         chair: Some(person(CHAIR)),
         secretaries: vec![],
         chat: vec![],

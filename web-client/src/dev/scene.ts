@@ -37,7 +37,7 @@ const card = (part: Partial<SessionCard>): SessionCard => ({
   org_name: "红旗社区第一党支部",
   state: "declared_open",
   planned_start_us: DAY,
-  counts: { due: 14, present: 11, due_voters: 12, present_voters: 10, observers: 1 },
+  counts: { due: 14, present: 11, due_voters: 12, present_voters: 10, leave: 1, absent: 2, observers: 1 },
   my_role: "chair",
   recording: null,
   ...part,
@@ -52,7 +52,7 @@ export const mine: SessionCard[] = [
 
 export const subtree: SessionCard[] = [
   card({ id: "s1", my_role: null }),
-  card({ id: "s8", title: "十一月支部委员会会议", kind: "branch_committee", org_name: "滨河社区第二党支部", my_role: null, counts: { due: 5, present: 4, due_voters: 5, present_voters: 4, observers: 0 } }),
+  card({ id: "s8", title: "十一月支部委员会会议", kind: "branch_committee", org_name: "滨河社区第二党支部", my_role: null, counts: { due: 5, present: 4, due_voters: 5, present_voters: 4, leave: 0, absent: 1, observers: 0 } }),
 ];
 
 export const AGENDA = [{ title: "听取第四季度支部工作报告" }, { title: "讨论发展对象" }, { title: "学习党员教育管理工作条例" }, { title: "其他事项" }];
@@ -107,7 +107,7 @@ export function snapshot(query: URLSearchParams): SessionSnapshot {
     agenda: AGENDA,
     agenda_index: query.get("state") === "opened" ? undefined : 1,
     participants: list,
-    counts: { due: 14, present: Math.max(1, count - 1), due_voters: 12, present_voters: Math.max(1, count - 2), observers: 1 },
+    counts: { due: 14, present: Math.max(1, count - 1), due_voters: 12, present_voters: Math.max(1, count - 2), leave: 1, absent: 2, observers: 1 },
     recording: query.get("state") === "opened" ? { state: "off" } : { state: "on", safe_us: DAY + 42 * MIN + 8_000_000 },
     chair: query.has("lost") ? undefined : id(Number(query.get("chair") ?? 0)),
     speaker: id(1),

@@ -61,7 +61,7 @@ const en: Like<typeof zhCN> = {
     archived: "Archived",
     cancelled: "Cancelled",
   },
-  roles: { chair: "Chair", recorder: "Recorder", member: "Member", observer: "Sitting in" },
+  roles: { chair: "Chair", recorder: "Recorder", member: "Member", observer: "Sitting in", site: "Room" },
   classes: { full: "Full member", probationary: "Probationary", on_party_probation: "On probation within the Party", rights_suspended: "Rights suspended" },
   login: {
     title: "Sign in",

@@ -57,7 +57,7 @@ export default {
     archived: "已归档",
     cancelled: "已取消",
   },
-  roles: { chair: "主持人", recorder: "记录人", member: "参会党员", observer: "列席" },
+  roles: { chair: "主持人", recorder: "记录人", member: "参会党员", observer: "列席", site: "会场" },
   classes: { full: "正式党员", probationary: "预备党员", on_party_probation: "留党察看", rights_suspended: "权利中止" },
   login: {
     title: "登录",

@@ -37,9 +37,17 @@ export type ClientMessage = { "type": "request", id: number, request: Request, }
  */
 export type Counts = { due: number, present: number, due_voters: number, present_voters: number, 
 /**
+ * 请假 granted and not here; 缺席 so far: neither here nor on leave.
+ */
+leave: number, absent: number, 
+/**
  * 列席, outside all the others.
  */
-observers: number, };
+observers: number, 
+/**
+ * By the rules for this kind of meeting; absent where they ask for no quorum.
+ */
+quorum?: Quorum, };
 
 /**
  * Codes never change their meaning; new ones are added.
@@ -110,6 +118,15 @@ since_us: number, };
 
 export type Publication = { mid: string, source: Source, };
 
+/**
+ * 法定人数 at this instant.
+ */
+export type Quorum = { 
+/**
+ * Present and counted, of so many, and how many it takes.
+ */
+count: number, base: number, needed: number, met: boolean, };
+
 export type RecordingState = "off" | "on" | "paused" | "failed";
 
 export type RecordingView = { state: RecordingState, 
@@ -131,7 +148,7 @@ last_seq: number, };
 /**
  * Role of a participant inside one session.
  */
-export type Role = "chair" | "recorder" | "member" | "observer";
+export type Role = "chair" | "recorder" | "member" | "observer" | "site";
 
 export type ServerMessage = { "type": "reply", id: number, reply: Reply, } | { "type": "error", id: number, error: WireError, } | { "type": "event", seq: number, event: Event, } | { "type": "ping", seq: number, } | { "type": "bye", error: WireError, };
 
