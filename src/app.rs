@@ -7,6 +7,7 @@
 pub mod doorkeeper;
 pub mod opening;
 mod orgs;
+pub mod rules;
 pub mod server;
 pub mod sign_in_watch;
 
@@ -27,6 +28,7 @@ use crate::room::clock::MachineClock;
 use crate::room::ports::Ports;
 use crate::store::{JournalAppender, Store, StoreError};
 use orgs::OrgCache;
+use rules::{RulesBook, RulesStartError};
 
 /// What the parts of the server share.
 pub struct App {
@@ -44,6 +46,7 @@ pub struct App {
     pub appender: JournalAppender,
     pub rooms: Arc<Registry>,
     pub orgs: OrgCache,
+    pub rules: RulesBook,
     /// Limits of the connection test.
     pub network: Network,
     ready: AtomicBool,
@@ -61,7 +64,9 @@ pub enum StartError {
     #[error(transparent)]
     Password(#[from] PasswordError),
     #[error(transparent)]
-    Rules(#[from] crate::domain::rules::RulesError),
+    Rules(#[from] RulesStartError),
+    #[error("会议日志无法补全：{0}")]
+    Mend(String),
     #[error("证书无法使用：{0}")]
     Tls(#[from] TlsError),
     #[error("{}", port_sentence(*.port, .source))]
@@ -122,6 +127,7 @@ impl App {
         let join_tokens = Arc::new(JoinTokens::load_or_create(&config.data.keys())?);
         let stream_tokens = StreamTokens::load_or_create(&config.data.keys())?;
         let installation_id = installation_id(&store).await?;
+        let rules = RulesBook::load(&config, &store).await?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let passwords = Passwords::new(cores.div_ceil(2))?;
         let machine = MachineClock::system(clock.clone());
@@ -129,6 +135,7 @@ impl App {
             sign_ins: SignIns::new(store.clone(), clock.clone(), passwords),
             rooms: Registry::new(ports, machine.clone()),
             orgs: OrgCache::new(clock.clone()),
+            rules,
             network: Network::default(),
             ready: AtomicBool::new(false),
             config,

@@ -5,6 +5,7 @@
 //! client is generated from them (`cargo dev gen`).
 
 pub mod backlog;
+pub mod ballot;
 pub mod connection;
 pub mod error;
 pub mod frame;

@@ -2,9 +2,12 @@
 
 use super::App;
 use crate::auth::InstallationKey;
+use crate::domain::rules::Frozen;
 use crate::domain::{PersonId, RULES_VERSION, Roster, SessionState};
 use crate::http::ApiResult;
-use crate::journal::{Actor, Event, FORMAT_VERSION, Header, NewEvent, public_key_hex};
+use crate::journal::{
+    Actor, Event, FORMAT_VERSION, Header, NewEvent, canonical, public_key_hex, sha256,
+};
 use crate::room::clock::MachineClock;
 use crate::store::{BootAnchor, JournalAppender, OpenSession, Session, Store, StoreError};
 
@@ -16,7 +19,8 @@ use crate::store::{BootAnchor, JournalAppender, OpenSession, Session, Store, Sto
 pub async fn open(app: &App, session: &Session, by: PersonId) -> ApiResult<()> {
     let App { store, appender, machine, installation, installation_id, .. } = app;
     let books = Books { store, appender, machine, installation, installation_id };
-    books.open(session, by).await?;
+    let rules = app.rules.of_org(store, session.org_id).await?;
+    books.open(session, &rules, by).await?;
     app.rooms.room(session.id).await?;
     Ok(())
 }
@@ -35,7 +39,12 @@ impl Books<'_> {
     ///
     /// # Errors
     /// When the store fails, or the session is not planned any more.
-    pub async fn open(&self, session: &Session, by: PersonId) -> Result<(), StoreError> {
+    pub async fn open(
+        &self,
+        session: &Session,
+        rules: &Frozen,
+        by: PersonId,
+    ) -> Result<(), StoreError> {
         let roster = Roster(self.store.persons().roster_of(session.org_id).await?);
         let (clock, anchor) = self.machine.start(0);
         let header = Header {
@@ -55,14 +64,15 @@ impl Books<'_> {
         let boot = BootAnchor { boot_id: anchor.boot_id, boot_mono_us: anchor.origin_us };
         let opened = OpenSession { header, boot };
         self.store.sessions().open(&opened).await?;
-        write_opening(self.appender, &opened.header, Actor::Person(by)).await
+        write_opening(self.appender, &opened.header, rules, Actor::Person(by)).await
     }
 }
 
-/// The first two events of a journal.
+/// The first events of a journal.
 async fn write_opening(
     appender: &JournalAppender,
     header: &Header,
+    rules: &Frozen,
     actor: Actor,
 ) -> Result<(), StoreError> {
     let count = |which: fn(&crate::domain::RosterEntry) -> bool| {
@@ -70,7 +80,14 @@ async fn write_opening(
     };
     let frozen = Event::RosterFrozen { due: count(|e| e.due), voters: count(|e| e.due && e.voter) };
     let at = |event| NewEvent { at_us: header.opened_at_us, mono_us: 0, actor, event };
-    let events = vec![at(Event::SessionOpened), at(frozen)];
+    let text = canonical::text(&rules.whole)
+        .map_err(|error| StoreError::Invalid(format!("rules: {error}")))?;
+    let rules = Event::RulesFrozen {
+        version: rules.rules.version,
+        digest: sha256(text.as_bytes()),
+        rules: text,
+    };
+    let events = vec![at(Event::SessionOpened), at(frozen), at(rules)];
     appender.append(header.session, events).await.map(drop)
 }
 
@@ -79,12 +96,13 @@ async fn write_opening(
 ///
 /// # Errors
 /// When the store fails.
-pub async fn mend(app: &App) -> Result<Vec<Session>, StoreError> {
+pub async fn mend(app: &App) -> ApiResult<Vec<Session>> {
     let running = app.store.sessions().running().await?;
     for session in running.iter().filter(|s| s.state == SessionState::Opened) {
         if app.store.journal().head(session.id).await?.seq == 0 {
             let header = app.store.journal().header(session.id).await?;
-            write_opening(&app.appender, &header, Actor::System).await?;
+            let rules = app.rules.of_org(&app.store, session.org_id).await?;
+            write_opening(&app.appender, &header, &rules, Actor::System).await?;
         }
     }
     Ok(running)

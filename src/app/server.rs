@@ -16,7 +16,6 @@ use crate::archive::{Finisher, Jobs};
 use crate::auth::{InstallationKey, Relays, TurnKey};
 use crate::clock::Clock;
 use crate::config::{Config, interface_addresses, machine_name};
-use crate::domain::rules::Rules;
 use crate::http::listener::{PortListener, bind};
 use crate::http::serve::serve;
 use crate::http::{routes, tls};
@@ -79,9 +78,7 @@ impl Server {
         let media =
             Media::start(MediaConfig { turn: Some(turn), ..media_config(&config, address) })?;
         let relays = Relays::new(media.clone(), &turn_key);
-        let rules = Arc::new(Rules::built_in()?);
-        let ports =
-            Ports::of_server(media.clone(), store.clone(), appender.clone(), &config.data, rules);
+        let ports = Ports::of_server(media.clone(), store.clone(), appender.clone(), &config.data);
         let finisher = Finisher::new(store.clone(), appender.clone());
         let app =
             App::new(config, clock.clone(), store, appender, installation, relays, ports).await?;
@@ -96,7 +93,8 @@ impl Server {
             app.config.head_timeout,
             stopping,
         ));
-        let running = opening::mend(&app).await?;
+        let mended = opening::mend(&app).await;
+        let running = mended.map_err(|error| StartError::Mend(error.0.message))?;
         app.rooms.reopen(running.iter().map(|s| s.id)).await;
         let worker =
             WorkerCommand::of_server(app.config.worker.as_deref()).map_err(StartError::Worker)?;

@@ -1,6 +1,7 @@
 //! `serve`: runs until Ctrl-C or SIGTERM.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use clap::Args;
@@ -21,6 +22,9 @@ pub struct Serve {
     /// 读取 /metrics 所需的令牌；不写则仅限本机读取
     #[arg(long, value_name = "TOKEN", env = "YUNTANG_METRICS_TOKEN", hide_env_values = true)]
     metrics_token: Option<String>,
+    /// 本单位的规则文件，覆盖内置规则；启动时检查，有误则不启动
+    #[arg(long, value_name = "FILE", env = "YUNTANG_RULES")]
+    rules: Option<PathBuf>,
     /// TURN 协议测试用的回声地址
     #[arg(long, value_name = "ADDR", hide = true)]
     turn_test_peer: Option<SocketAddr>,
@@ -35,6 +39,7 @@ pub fn run(verb: Serve) -> Result<(), Failure> {
     config.listen = verb.listening.listen;
     config.public_ips = verb.listening.public_ip;
     config.metrics_token = verb.metrics_token.filter(|token| !token.is_empty());
+    config.rules = verb.rules;
     config.turn_test_peer = verb.turn_test_peer;
     config.open_browser = !verb.no_open;
     log_to_stderr();

@@ -34,6 +34,8 @@ pub struct Config {
     pub database_url: Option<String>,
     /// PostgreSQL role that may change the schema; `database_url` otherwise.
     pub migration_url: Option<String>,
+    /// Rules of this deployment, laid over the built-in ones (docs/RULES.md).
+    pub rules: Option<PathBuf>,
     /// An address that our TURN server echoes for, for tests of the protocol only.
     pub turn_test_peer: Option<SocketAddr>,
     /// The head of an HTTP request has so long to arrive.
@@ -57,6 +59,7 @@ impl Config {
             public_ips: Vec::new(),
             database_url: None,
             migration_url: None,
+            rules: None,
             turn_test_peer: None,
             head_timeout: HEAD_TIMEOUT,
             port_times: PortTimes::default(),

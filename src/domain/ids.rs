@@ -62,6 +62,8 @@ macro_rules! ids {
 
 ids! {
     AccountId,
+    /// One vote of a meeting, from opening to result. What voters put in has random ids of its own.
+    BallotId,
     ChatId,
     /// One connection (device) of a person in a session; kept by a resume.
     EndpointId,

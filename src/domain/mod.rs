@@ -19,7 +19,8 @@ pub mod session;
 pub use attendance::{PersonPresence, Presence, PresenceEnd, SessionPresence, evaluate};
 pub use by_id::ById;
 pub use ids::{
-    AccountId, ChatId, EndpointId, OrgId, PersonId, RenderJobId, SessionId, SiteId, TrackId,
+    AccountId, BallotId, ChatId, EndpointId, OrgId, PersonId, RenderJobId, SessionId, SiteId,
+    TrackId,
 };
 pub use kind::{MeetingKind, RULES_VERSION};
 pub use member::{MemberClass, Rights, rights_of};

@@ -121,6 +121,20 @@ pub(super) fn words(
         Event::KnockAnswered { person, admitted } => {
             (if *admitted { "准予入会" } else { "未准入会" }, name(*person))
         }
+        Event::RulesFrozen { version, digest, .. } => {
+            ("规则冻结", format!("第{version}版，摘要 {digest}"))
+        }
+        Event::BallotApproval { .. }
+        | Event::BallotOpinion { .. }
+        | Event::BallotRefused(_)
+        | Event::BallotSnapshot(_)
+        | Event::BallotToken { .. }
+        | Event::BallotStarted { .. }
+        | Event::BallotCast { .. }
+        | Event::BallotCounted { .. }
+        | Event::BallotPaper { .. }
+        | Event::BallotClosed(_)
+        | Event::BallotWithdrawn { .. } => super::ballot_words::words(event, name),
         Event::Correction { target_seq, change, reason } => {
             let target = target_seq.map_or_else(none, |seq| format!("（更正第{seq}条）"));
             ("更正", format!("{}，事由：{reason}{target}", change_words(change, name)))

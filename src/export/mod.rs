@@ -1,6 +1,7 @@
 //! Renderings for people to take away: spreadsheets now, documents later. Pure: data in, bytes out.
 
 pub mod attendance_xlsx;
+mod ballot_words;
 mod event_words;
 pub mod table;
 

@@ -7,13 +7,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use signaling::ballot::{Choice, PaperCount, SuperiorApproval, VoteCount, WrittenOpinion};
 use signaling::view::Role;
 use signaling::{LeaveReason, Source};
 
+use super::ballot::{Closed, Refused, Snapshot};
 use super::chain::Digest;
 use crate::domain::{
-    ChatId, EndpointId, MeetingKind, OrgId, PersonId, Policy, Roster, RosterEntry, SessionId,
-    SiteId,
+    BallotId, ChatId, EndpointId, MeetingKind, OrgId, PersonId, Policy, Roster, RosterEntry,
+    SessionId, SiteId,
 };
 
 pub const FORMAT_VERSION: u32 = 1;
@@ -281,6 +283,59 @@ pub enum Event {
     LeaveRequested {
         person: PersonId,
         kind: String,
+        reason: String,
+    },
+    /// The rules by which this session decides, as they were at opening: canonical JSON of the
+    /// built-in ones with those of the deployment and the organisations laid over them.
+    RulesFrozen {
+        version: u32,
+        /// SHA-256 of `rules`.
+        digest: Digest,
+        rules: String,
+    },
+    /// An online secret ballot may be held: a superior's approval, entered by the actor.
+    BallotApproval {
+        approval: SuperiorApproval,
+    },
+    /// 会前书面意见, entered by the actor.
+    BallotOpinion {
+        opinion: WrittenOpinion,
+    },
+    /// The chair wanted to vote and there was no quorum.
+    BallotRefused(Box<Refused>),
+    /// A ballot opened: who may vote, frozen at this instant.
+    BallotSnapshot(Box<Snapshot>),
+    /// Online secret: the person holds a ballot paper. Who votes, never how.
+    BallotToken {
+        ballot: BallotId,
+        person: PersonId,
+    },
+    /// Online secret: all papers are given out, from now on they are cast.
+    BallotStarted {
+        ballot: BallotId,
+        issued: u32,
+    },
+    /// A named vote; the actor is the voter, or the recorder or chair who entered it for them.
+    BallotCast {
+        ballot: BallotId,
+        person: PersonId,
+        choice: Choice,
+    },
+    /// A show of hands in the room, of those who have not voted otherwise; the last one counts.
+    BallotCounted {
+        ballot: BallotId,
+        count: VoteCount,
+    },
+    /// What the tellers counted, as the recorder entered it; the last one counts.
+    BallotPaper {
+        ballot: BallotId,
+        paper: PaperCount,
+    },
+    /// The result, confirmed by the chair.
+    BallotClosed(Box<Closed>),
+    /// Ended without a result.
+    BallotWithdrawn {
+        ballot: BallotId,
         reason: String,
     },
     /// 请假 approved; the actor approved it.

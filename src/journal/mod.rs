@@ -5,6 +5,7 @@
 //! format version 1.
 
 pub mod attendance;
+pub mod ballot;
 pub mod canonical;
 pub mod chain;
 mod corrections;

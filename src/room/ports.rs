@@ -159,11 +159,10 @@ impl Ports {
         store: crate::store::Store,
         appender: crate::store::JournalAppender,
         data: &crate::config::DataDir,
-        rules: Arc<crate::domain::rules::Rules>,
     ) -> Self {
         Self {
             media: Arc::new(super::shards::Shards::new(media, data.capture())),
-            records: Arc::new(super::records::Records::new(store, appender, rules)),
+            records: Arc::new(super::records::Records::new(store, appender)),
         }
     }
 }

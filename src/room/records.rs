@@ -12,24 +12,28 @@ use super::setup::RoomSetup;
 use super::state::CHAT_SHOWN;
 use crate::archive::Finisher;
 use crate::domain::rules::Rules;
-use crate::domain::{ChatId, OrgRole, PersonId, SessionId};
-use crate::journal::NewEvent;
+use crate::domain::{ChatId, OrgKind, OrgRole, PersonId, SessionId};
+use crate::journal::{Envelope, Event, NewEvent};
 use crate::store::{BootAnchor, JournalAppender, Session, Store, StoreError, StoredChat};
 
 pub struct Records {
     store: Store,
     appender: JournalAppender,
     finisher: Finisher,
-    rules: Arc<Rules>,
 }
 
 impl Records {
-    pub fn new(store: Store, appender: JournalAppender, rules: Arc<Rules>) -> Self {
+    pub fn new(store: Store, appender: JournalAppender) -> Self {
         let finisher = Finisher::new(store.clone(), appender.clone());
-        Self { store, appender, finisher, rules }
+        Self { store, appender, finisher }
     }
 
-    async fn setup(&self, session: &Session) -> Result<RoomSetup, StoreError> {
+    async fn setup(
+        &self,
+        session: &Session,
+        journal: &[Envelope],
+    ) -> Result<RoomSetup, StoreError> {
+        let org = self.store.orgs().get(session.org_id).await?;
         let grants = self.store.roles().of_org(session.org_id).await?;
         let limit = u32::try_from(CHAT_SHOWN).unwrap_or(u32::MAX);
         let chat = self.store.chat().last(session.id, limit).await?;
@@ -41,7 +45,9 @@ impl Records {
             planned_start_us: session.planned_start_us,
             agenda: session.agenda.clone(),
             roster: self.store.sessions().roster(session.id).await?,
-            rules: self.rules.clone(),
+            rules: Arc::new(frozen_rules(journal)?),
+            org_kind: org.map_or(OrgKind::Branch, |org| org.kind),
+            recorder: session.recorder,
             chair: Some(session.chair),
             secretaries: grants
                 .into_iter()
@@ -51,6 +57,16 @@ impl Records {
             chat: chat.into_iter().filter_map(shown).collect(),
         })
     }
+}
+
+/// Sessions that were opened before rules were frozen go by the built-in ones.
+fn frozen_rules(journal: &[Envelope]) -> Result<Rules, StoreError> {
+    let frozen = journal.iter().find_map(|envelope| match &envelope.event {
+        Event::RulesFrozen { rules, .. } => Some(rules),
+        _ => None,
+    });
+    let rules = frozen.map_or_else(Rules::built_in, |text| Rules::thaw(text));
+    rules.map_err(|_| StoreError::Corrupt("frozen rules"))
 }
 
 /// A message whose text was lawfully deleted is not shown any more.
@@ -85,11 +101,9 @@ impl RecordsPort for Records {
                 .boot
                 .as_ref()
                 .map(|boot| Anchor { boot_id: boot.boot_id.clone(), origin_us: boot.boot_mono_us });
-            Ok(Loaded {
-                setup: self.setup(&session).await.map_err(unavailable)?,
-                journal: self.store.journal().read_all(id).await.map_err(unavailable)?,
-                anchor,
-            })
+            let journal = self.store.journal().read_all(id).await.map_err(unavailable)?;
+            let setup = self.setup(&session, &journal).await.map_err(unavailable)?;
+            Ok(Loaded { setup, journal, anchor })
         }
         .boxed()
     }

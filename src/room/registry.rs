@@ -116,7 +116,10 @@ impl Registry {
         // Opened just now: nobody has been here, nothing to carry on.
         let fresh = loaded.journal.iter().all(|envelope| {
             use crate::journal::Event as E;
-            matches!(envelope.event, E::SessionOpened | E::RosterFrozen { .. })
+            matches!(
+                envelope.event,
+                E::SessionOpened | E::RosterFrozen { .. } | E::RulesFrozen { .. }
+            )
         });
         let (state, first) = match fresh {
             true => (RoomState::open(loaded.setup, clock.now()), Vec::new()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use signaling::view::{AgendaItem, ChatMessage};
 
 use crate::domain::rules::Rules;
-use crate::domain::{MeetingKind, PersonId, Roster, SessionId};
+use crate::domain::{MeetingKind, OrgKind, PersonId, Roster, SessionId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSetup {
@@ -17,8 +17,12 @@ pub struct RoomSetup {
     pub agenda: Vec<AgendaItem>,
     /// As frozen at opening.
     pub roster: Roster,
-    /// What holds for this kind of meeting here.
+    /// As frozen at opening.
     pub rules: Arc<Rules>,
+    /// Of the organisation, now; a 临时党支部 may not decide everything.
+    pub org_kind: OrgKind,
+    /// Designated 记录人.
+    pub recorder: Option<PersonId>,
     /// Designated 主持人.
     pub chair: Option<PersonId>,
     /// Secretaries of the organisation: first in line when the chair is lost.

@@ -14,13 +14,22 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "base",
-    both: include_str!("migrations/0001_base.sql"),
-    sqlite: include_str!("migrations/0001_append_only.sqlite.sql"),
-    postgres: include_str!("migrations/0001_append_only.postgres.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "base",
+        both: include_str!("migrations/0001_base.sql"),
+        sqlite: include_str!("migrations/0001_append_only.sqlite.sql"),
+        postgres: include_str!("migrations/0001_append_only.postgres.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "ballots",
+        both: include_str!("migrations/0004_ballots.sql"),
+        sqlite: include_str!("migrations/0004_ballots.sqlite.sql"),
+        postgres: include_str!("migrations/0004_ballots.postgres.sql"),
+    },
+];
 
 /// Number that only we lock with; keeps two servers from migrating at once.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7214095513)";

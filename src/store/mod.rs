@@ -12,6 +12,7 @@ mod error;
 mod ids;
 mod journal;
 mod migrate;
+mod org_rules;
 mod orgs;
 mod persons;
 mod render_jobs;
@@ -27,6 +28,7 @@ pub use db::{Engine, Store};
 pub use error::StoreError;
 pub use ids::new_id;
 pub use journal::{Head, Journal};
+pub use org_rules::{OrgRules, OwnRules};
 pub use orgs::{Org, Orgs};
 pub use persons::{Person, Persons};
 pub use render_jobs::{RenderJob, RenderJobs, RenderState};
@@ -50,6 +52,10 @@ impl Store {
 
     pub fn orgs(&self) -> Orgs<'_> {
         Orgs(self)
+    }
+
+    pub fn org_rules(&self) -> OrgRules<'_> {
+        OrgRules(self)
     }
 
     pub fn persons(&self) -> Persons<'_> {

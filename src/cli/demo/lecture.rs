@@ -104,7 +104,9 @@ async fn open(
         installation: &installation,
         installation_id: &installation_id(store).await?,
     };
-    let opened = books.open(session, session.chair).await;
+    let rules = crate::domain::rules::Rules::freeze(&[])
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let opened = books.open(session, &rules, session.chair).await;
     // The writer ends with the last handle to its queue.
     drop(appender);
     writer.await.map_err(|_| Failure::new("会议日志未能写入"))?;

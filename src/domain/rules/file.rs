@@ -32,6 +32,25 @@ pub enum RulesError {
     Unknown(String),
     #[error("{kind}：{what}")]
     Kind { kind: String, what: &'static str },
+    /// Which of several files it is in.
+    #[error("{layer}：{wrong}")]
+    In { layer: String, wrong: Box<RulesError> },
+}
+
+/// Rules to lay over the built-in ones, and whose they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// In words, e.g. a file's name or an organisation.
+    pub name: String,
+    pub text: String,
+}
+
+/// Rules as they hold for one session from its opening on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frozen {
+    pub rules: Rules,
+    /// All of them, all layers in one: what [`Rules::thaw`] reads. Its keys are sorted.
+    pub whole: Value,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize)]
@@ -216,15 +235,44 @@ impl Rules {
     /// # Errors
     /// What is wrong, with its place.
     pub fn load(over: &[&str]) -> Result<Self, RulesError> {
-        let mut whole = parse(BUILT_IN)?;
+        let mut written = parse(BUILT_IN)?;
         for text in over {
-            lay_over(&mut whole, parse(text)?);
+            lay_over(&mut written, parse(text)?);
         }
+        Ok(Self::resolve(written)?.rules)
+    }
+
+    /// The built-in rules with named layers over them, each looked through by itself, so that a
+    /// mistake is named with its layer.
+    ///
+    /// # Errors
+    /// [`RulesError::In`]
+    pub fn freeze(layers: &[Layer]) -> Result<Frozen, RulesError> {
+        let mut written = parse(BUILT_IN)?;
+        let mut frozen = Self::resolve(written.clone())?;
+        for Layer { name, text } in layers {
+            let named = |wrong| RulesError::In { layer: name.clone(), wrong: Box::new(wrong) };
+            lay_over(&mut written, parse(text).map_err(named)?);
+            frozen = Self::resolve(written.clone()).map_err(named)?;
+        }
+        Ok(frozen)
+    }
+
+    /// What [`Frozen::whole`] says, read again.
+    ///
+    /// # Errors
+    /// When it is no whole rules file.
+    pub fn thaw(text: &str) -> Result<Self, RulesError> {
+        let whole = serde_json::from_str(text).map_err(|e| RulesError::Shape(e.to_string()))?;
+        Ok(Self::resolve(whole)?.rules)
+    }
+
+    fn resolve(mut whole: Value) -> Result<Frozen, RulesError> {
         resolve_same_as(&mut whole)?;
-        let rules: Self =
-            serde_json::from_value(whole).map_err(|e| RulesError::Shape(e.to_string()))?;
+        let rules: Self = serde_json::from_value(whole.clone())
+            .map_err(|error| RulesError::Shape(place_of(&whole, &error)))?;
         rules.check()?;
-        Ok(rules)
+        Ok(Frozen { rules, whole })
     }
 
     pub fn of(&self, kind: MeetingKind) -> Option<&KindRules> {
@@ -309,6 +357,17 @@ fn parse(text: &str) -> Result<Value, RulesError> {
     serde_saphyr::from_str(text).map_err(|error| RulesError::Syntax(error.to_string()))
 }
 
+/// The kind that does not read is named before what is wrong with it.
+fn place_of(whole: &Value, error: &serde_json::Error) -> String {
+    let kinds = whole.get("kinds").and_then(Value::as_object);
+    for (id, kind) in kinds.into_iter().flatten() {
+        if let Err(wrong) = serde_json::from_value::<KindRules>(kind.clone()) {
+            return format!("kinds.{id}：{wrong}");
+        }
+    }
+    error.to_string()
+}
+
 fn lay_over(under: &mut Value, over: Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
@@ -371,11 +430,27 @@ mod tests {
     }
 
     #[test]
+    fn frozen_rules_are_read_again_as_they_were() {
+        let strict = Layer {
+            name: "某某支部".into(),
+            text: "kinds: {branch_assembly: {quorum: {op: gt}}}".into(),
+        };
+        let frozen = Rules::freeze(&[strict.clone()]).unwrap();
+        assert_eq!(Rules::thaw(&frozen.whole.to_string()).unwrap(), frozen.rules);
+        assert_eq!(frozen.rules, Rules::load(&[&strict.text]).unwrap());
+        let bad =
+            Layer { name: "某某党委".into(), text: "kinds: {election: {pass: 3}}".into() };
+        let wrong = Rules::freeze(&[strict, bad]).unwrap_err().to_string();
+        assert!(wrong.starts_with("某某党委：") && wrong.contains("kinds.election"), "{wrong}");
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let wrong = |text: &str| Rules::load(&[text]).unwrap_err().to_string();
         assert!(wrong("kinds: [").starts_with("规则文件不是有效的YAML"));
         assert_eq!(wrong("kinds: {election: {quorum: {den: 0}}}"), "election：分母不能为零");
-        assert!(wrong("kinds: {election: {quorom: {den: 5}}}").contains("quorom"));
+        let typo = wrong("kinds: {election: {quorom: {den: 5}}}");
+        assert!(typo.contains("kinds.election") && typo.contains("quorom"), "{typo}");
         assert_eq!(wrong("version: 7"), "规则文件的version应为1，这里是7");
         assert!(wrong("kinds: {tea: {same_as: election}}").contains("tea"));
         assert!(wrong("kinds: {org_life: {same_as: convert_probationary}}").contains("same_as"));

@@ -9,13 +9,16 @@ mod recording;
 mod restart;
 mod streaming;
 
+use std::sync::Arc;
+
 use signaling::view::{AgendaItem, MemberClass, Role};
 use signaling::{ErrorCode, Event, Reply, Request, Welcome};
 use uuid::Uuid;
 
 use super::effect::{Arrival, Effect, Input, Now, Previous, Ticket};
 use super::{RoomSetup, RoomState};
-use crate::domain::{EndpointId, MeetingKind, PersonId, Roster, RosterEntry};
+use crate::domain::rules::Rules;
+use crate::domain::{EndpointId, MeetingKind, OrgKind, PersonId, Roster, RosterEntry};
 use crate::journal::{Digest, Envelope, Event as JournalEvent, NewEvent};
 
 pub const S: i64 = 1_000_000;
@@ -59,7 +62,9 @@ pub fn setup() -> RoomSetup {
         planned_start_us: WALL,
         agenda: vec![AgendaItem { title: "学习".into() }, AgendaItem { title: "讨论".into() }],
         roster: Roster((1..=6).map(entry).collect()),
-        rules: crate::domain::rules::Rules::built_in().unwrap().into(),
+        rules: Arc::new(Rules::built_in().unwrap()),
+        org_kind: OrgKind::Branch,
+        recorder: Some(person(RECORDER)),
         chair: Some(person(CHAIR)),
         secretaries: vec![],
         chat: vec![],
