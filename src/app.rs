@@ -26,6 +26,7 @@ use crate::http::tls::TlsError;
 use crate::room::Registry;
 use crate::room::clock::MachineClock;
 use crate::room::ports::Ports;
+use crate::store::spool::SpoolError;
 use crate::store::{JournalAppender, Store, StoreError};
 use orgs::OrgCache;
 use rules::{RulesBook, RulesStartError};
@@ -61,6 +62,8 @@ pub enum StartError {
     Key(#[from] KeyError),
     #[error("数据库无法使用：{0}")]
     Store(#[from] StoreError),
+    #[error("本机暂存 data/spool 无法使用：{0}")]
+    Spool(#[from] SpoolError),
     #[error(transparent)]
     Password(#[from] PasswordError),
     #[error(transparent)]

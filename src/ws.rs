@@ -32,7 +32,17 @@ pub const MAX_WEBSOCKETS: usize = 20_000;
 /// Whether a join token's holder may still come in: their sign-in has not ended, they are still
 /// on the roster or still entitled to observe.
 pub trait Doorkeeper: Send + Sync + 'static {
-    fn admits<'a>(&'a self, claims: &'a JoinClaims) -> BoxFuture<'a, bool>;
+    fn admits<'a>(&'a self, claims: &'a JoinClaims) -> BoxFuture<'a, Admits>;
+}
+
+/// A doorkeeper's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admits {
+    Yes,
+    No,
+    /// The records cannot be asked now. Who proves to have been in the room a moment ago comes back
+    /// in; others wait.
+    Unknown,
 }
 
 pub struct Ws {

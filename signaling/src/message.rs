@@ -296,6 +296,11 @@ pub enum Event {
     Recording {
         recording: RecordingView,
     },
+    /// `away`: the database is away; what counts is kept on the server's disk until it is back, and
+    /// ballots are refused.
+    Records {
+        away: bool,
+    },
     /// The chair switched my source off; the client stops it and shows who did.
     Muted {
         source: Source,

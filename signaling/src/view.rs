@@ -180,6 +180,9 @@ pub struct SessionSnapshot {
     pub participants: Vec<ParticipantView>,
     pub counts: Counts,
     pub recording: RecordingView,
+    /// The database is away: [`crate::Event::Records`].
+    #[serde(default)]
+    pub records_away: bool,
     /// Person presiding now; none while the chair is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

@@ -31,6 +31,7 @@ fn welcome() -> Welcome {
             agenda_index: None,
             participants: vec![],
             counts: Counts::default(),
+            records_away: false,
             recording: RecordingView { state: RecordingState::Off, safe_us: None, problem: None },
             chair: None,
             speaker: None,

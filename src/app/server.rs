@@ -21,6 +21,7 @@ use crate::http::serve::serve;
 use crate::http::{routes, tls};
 use crate::room::ports::Ports;
 use crate::store::JournalAppender;
+use crate::store::spool::{DiskFile, Found, SPOOL_LIMIT, Spool};
 use crate::ws::{LiveLines, Ws};
 
 /// Requests that are still running when the server ends get so long.
@@ -29,6 +30,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 const ROOMS: Duration = Duration::from_secs(35);
 /// The last writes of the journal.
 const WRITER: Duration = Duration::from_secs(10);
+/// What an outage left in the spool is in the database by then.
+const REPLAY: Duration = Duration::from_secs(600);
 /// Addresses written into answers; a machine with many more (containers) would make them long.
 const MAX_ADVERTISED: usize = 16;
 /// Expired sign-ins are swept so often.
@@ -67,7 +70,15 @@ impl Server {
         let address =
             tcp.local_addr().map_err(|source| StartError::Port { port: config.port, source })?;
         let store = connect(&config).await?;
-        let (appender, writer) = JournalAppender::spawn(store.clone(), installation.clone());
+        let (spool, found) = Spool::open(DiskFile::open(&config.data.spool())?, SPOOL_LIMIT)?;
+        if found != Found::default() {
+            let (records, torn) = (found.records, found.torn);
+            tracing::warn!(records, torn, "records of the last outage are taken from the spool");
+        }
+        let (appender, writer) =
+            JournalAppender::spawn_with_spool(store.clone(), installation.clone(), spool);
+        // Before any journal is read.
+        appender.settled(REPLAY).await?;
         let turn_key = TurnKey::load_or_create(&keys)?;
         let turn = TurnConfig {
             key: turn_key.bytes(),

@@ -24,6 +24,8 @@ impl Finisher {
         at_us: i64,
         mono_us: i64,
     ) -> Result<(), StoreError> {
+        // The room and the recovery may both come to it.
+        let _one = self.appender.closing().lock().await;
         let journal = self.store.journal().read_all(session).await?;
         let signed = journal.iter().any(|envelope| {
             matches!(envelope.event, Event::HeadSigned { purpose: SignPurpose::Closed, .. })
@@ -51,7 +53,13 @@ impl Finisher {
         Ok(())
     }
 
-    /// At start: finishes sessions whose closing work a crash cut off.
+    /// Outages of the database that are over.
+    pub fn outages_over(&self) -> u64 {
+        let figures = self.appender.spool_figures();
+        figures.outages - u64::from(figures.away)
+    }
+
+    /// At start, and after an outage: finishes sessions whose closing work was cut off.
     ///
     /// # Errors
     /// When the store fails.

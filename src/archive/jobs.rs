@@ -116,14 +116,14 @@ struct Runner {
 
 impl Runner {
     async fn run(mut self, finisher: Finisher) {
-        let now_us = self.clock.now_us();
-        if let Err(error) = self.store.render_jobs().requeue_running(now_us).await {
-            tracing::error!(%error, "interrupted render jobs not put back in line");
-        }
-        if let Err(error) = finisher.recover(now_us).await {
-            tracing::error!(%error, "closing work of earlier sessions not done");
-        }
+        self.recover(&finisher).await;
+        let mut recovered = finisher.outages_over();
         while !*self.stopping.borrow() {
+            let over = finisher.outages_over();
+            if over != recovered {
+                recovered = over;
+                self.recover(&finisher).await;
+            }
             match self.store.render_jobs().claim(self.clock.now_us()).await {
                 Ok(Some(job)) => self.attempt(job).await,
                 Ok(None) => self.pause(POLL).await,
@@ -132,6 +132,17 @@ impl Runner {
                     self.pause(POLL).await;
                 }
             }
+        }
+    }
+
+    /// What a crash or an outage of the database left half done. No job runs now.
+    async fn recover(&self, finisher: &Finisher) {
+        let now_us = self.clock.now_us();
+        if let Err(error) = self.store.render_jobs().requeue_running(now_us).await {
+            tracing::error!(%error, "interrupted render jobs not put back in line");
+        }
+        if let Err(error) = finisher.recover(now_us).await {
+            tracing::error!(%error, "closing work of earlier sessions not done");
         }
     }
 

@@ -147,8 +147,11 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unavailable(_) => {
                 tracing::warn!(%error, "the store is not available");
-                Self::new(ErrorCode::StorageUnavailable, "暂时无法读写数据，请稍后再试")
-                    .retry_after_ms(2000)
+                Self::new(
+                    ErrorCode::StorageUnavailable,
+                    "数据库暂时不可用，请稍后再试；正在进行的会议不受影响",
+                )
+                .retry_after_ms(2000)
             }
             StoreError::Conflict(_) => {
                 Self::new(ErrorCode::Conflict, "内容已被他人更改，请刷新页面后再试")

@@ -9,6 +9,7 @@ pub mod ballot;
 pub mod canonical;
 pub mod chain;
 mod corrections;
+pub mod durability;
 pub mod event;
 pub mod sign;
 mod sites;
@@ -16,6 +17,7 @@ pub mod verify;
 
 pub use attendance::{AttendanceFold, attendance_of_file, fold_attendance};
 pub use chain::{Digest, next_hash, sha256};
+pub use durability::Durability;
 pub use event::{
     Actor, ChairReason, Change, CheckinMethod, Envelope, Event, FORMAT_VERSION, Header, NewEvent,
     SignPurpose, StopReason,

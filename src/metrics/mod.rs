@@ -19,12 +19,27 @@ pub fn render(app: &App) -> String {
     let mut text = Text::default();
     text.family(&n::BUILD_INFO).sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     text.family(&n::READY).sample(&[], u64::from(app.is_ready()));
+    records(app, &mut text);
     rooms(app, &mut text);
     if let Some(stats) = app.rooms.media().totals() {
         media(&stats, &mut text);
     }
     process::write(&mut text);
     text.finish()
+}
+
+fn records(app: &App, text: &mut Text) {
+    let spool = app.appender.spool_figures();
+    text.family(&n::DATABASE_AWAY).sample(&[], u64::from(spool.away));
+    text.family(&n::SPOOL_BYTES).sample(&[], spool.bytes);
+    let mut family = text.family(&n::SPOOL_RECORDS);
+    for (fate, count) in
+        [("kept", spool.spooled), ("replayed", spool.replayed), ("unfit", spool.unfit)]
+    {
+        family.sample(&[("fate", fate)], count);
+    }
+    text.family(&n::OUTAGES).sample(&[], spool.outages);
+    text.family(&n::JOURNAL_QUEUE).sample(&[], app.appender.depth() as u64);
 }
 
 fn rooms(app: &App, text: &mut Text) {

@@ -32,6 +32,17 @@ pub const ROOMS: Family = gauge("yuntang_rooms", "Rooms running");
 pub const PARTICIPANTS: Family =
     gauge("yuntang_participants", "People present, observers included");
 pub const ROOM_PANICS: Family = counter("yuntang_room_panics_total", "Rooms ended by a bug");
+pub const DATABASE_AWAY: Family =
+    gauge("yuntang_database_away", "1 while the journal is kept in the local spool");
+pub const SPOOL_BYTES: Family = gauge("yuntang_spool_bytes", "Bytes that the database has not got");
+pub const SPOOL_RECORDS: Family = counter(
+    "yuntang_spool_records_total",
+    "Records kept in the spool, replayed into the database, and put aside because they do not fit",
+);
+pub const OUTAGES: Family =
+    counter("yuntang_database_outages_total", "Times that the database went away");
+pub const JOURNAL_QUEUE: Family =
+    gauge("yuntang_journal_queue", "Calls that wait for the journal's writer");
 pub const PEERS_BY_QUALITY: Family =
     gauge("yuntang_peers_by_quality", "Devices by connection quality (docs/STATISTICS.md)");
 pub const PEERS_BY_PATH: Family =

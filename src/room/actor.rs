@@ -1,8 +1,8 @@
 //! One task per open session: takes messages, asks the state, carries out the effects in order.
 //!
 //! Everything that waits in the mailbox is handled as one batch, so that a hundred people who come
-//! at once cost one durable append, not a hundred. Chat texts are stored first, then the events of
-//! the whole batch are made durable, then the rest happens. If the records cannot be written the
+//! at once cost one durable append, not a hundred. Chat texts and events of the whole batch are made
+//! durable, then the rest happens. If the records cannot be written the
 //! room ends: its state is ahead of the journal, and it is reopened from the journal when somebody
 //! comes back.
 
@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::clock::{Anchor, SessionClock};
 use super::effect::{
     Arrival, CaptureCommand, CaptureReport, CaptureTrouble, Effect, Input, MediaCommand,
-    MediaNotice, Ticket,
+    MediaNotice, Now, Ticket,
 };
 use super::ports::{NotDurable, OfferCommand, Ports};
 use super::report::{MediaReport, MediaSampler};
@@ -173,6 +173,8 @@ pub(super) struct Actor {
     next_sample: tokio::time::Instant,
     media: mpsc::Receiver<MediaNotice>,
     capture: Option<watch::Receiver<CaptureReport>>,
+    /// The database is away; none once nobody says so any more.
+    away: Option<watch::Receiver<bool>>,
     lines: HashMap<EndpointId, mpsc::Sender<ToLine>>,
     waiting: HashMap<Ticket, Waiting>,
     /// Endpoints that listen to no events: a thousand players need not be told who comes and goes.
@@ -198,8 +200,11 @@ impl Actor {
         let (shown, glance) = watch::channel(state.glance());
         let (reported, report) = watch::channel(Arc::default());
         let handle = RoomHandle { session, clock: clock.clone(), mailbox: tx, glance, report };
+        let mut away = ports.records.away();
+        away.mark_changed();
         let actor = Self {
             session,
+            away: Some(away),
             state,
             clock,
             ports,
@@ -266,6 +271,7 @@ impl Actor {
                 },
                 Some(notice) = self.media.recv() => inputs.push(Input::Media(notice)),
                 report = capture_changed(&mut self.capture) => inputs.push(Input::Capture(report)),
+                away = away_changed(&mut self.away) => inputs.push(Input::Records { away }),
                 () = tokio::time::sleep_until(due.into()) => inputs.push(Input::Tick),
                 () = at(media_due) => self.reopen_media().await,
                 () = tokio::time::sleep_until(self.next_sample) => {
@@ -291,11 +297,7 @@ impl Actor {
                 let last_frame_mono_us = now.mono_us;
                 inputs.push(Input::LineLost { endpoint, last_frame_mono_us });
             }
-            let effects =
-                inputs.into_iter().flat_map(|input| self.state.handle(input, now)).collect();
-            let glance = self.state.glance();
-            self.shown.send_if_modified(|old| std::mem::replace(old, glance) != glance);
-            match self.perform(effects).await {
+            match self.settle(inputs, now).await {
                 Ok(None) => {}
                 Ok(Some(end)) => return end,
                 Err(error) => return self.records_failed(&error),
@@ -325,12 +327,50 @@ impl Actor {
         }
     }
 
-    /// Carries out a batch, and what follows from its offers, until nothing is left.
+    /// A batch of inputs and all that follows from it. When the database goes away under something
+    /// that must not wait for it, the room is taken back to before the batch, and that is refused.
+    async fn settle(&mut self, inputs: Vec<Input>, now: Now) -> Result<Option<End>, NotDurable> {
+        let must_not_wait = inputs.iter().any(Input::needs_database);
+        let before = must_not_wait.then(|| (self.state.clone(), inputs.clone()));
+        let mut effects = self.handle(inputs, now);
+        if let Err(error) = self.make_durable(&effects).await {
+            let Some((state, inputs)) = before.filter(|_| self.is_away()) else {
+                return Err(error);
+            };
+            self.state = state;
+            let first = Input::Records { away: true };
+            effects = self.handle(std::iter::once(first).chain(inputs), now);
+            self.make_durable(&effects).await?;
+        }
+        self.carry_out_all(effects).await
+    }
+
+    fn handle(&mut self, inputs: impl IntoIterator<Item = Input>, now: Now) -> Vec<Effect> {
+        let inputs = inputs.into_iter();
+        let effects = inputs.flat_map(|input| self.state.handle(input, now)).collect();
+        let glance = self.state.glance();
+        self.shown.send_if_modified(|old| std::mem::replace(old, glance) != glance);
+        effects
+    }
+
+    fn is_away(&self) -> bool {
+        self.away.as_ref().is_some_and(|away| *away.borrow())
+    }
+
     async fn perform(&mut self, effects: Vec<Effect>) -> Result<Option<End>, NotDurable> {
+        self.make_durable(&effects).await?;
+        self.carry_out_all(effects).await
+    }
+
+    /// Carries out a durable batch, and what follows from its offers, until nothing is left.
+    async fn carry_out_all(&mut self, effects: Vec<Effect>) -> Result<Option<End>, NotDurable> {
         let mut end = None;
         let mut batches = VecDeque::from([effects]);
+        let mut durable = true;
         while let Some(effects) = batches.pop_front() {
-            self.make_durable(&effects).await?;
+            if !std::mem::take(&mut durable) {
+                self.make_durable(&effects).await?;
+            }
             for effect in effects {
                 if let Effect::Offer { .. } = effect {
                     let answered = self.offer(effect).await;
@@ -344,19 +384,17 @@ impl Actor {
     }
 
     async fn make_durable(&mut self, effects: &[Effect]) -> Result<(), NotDurable> {
-        let mut events = Vec::new();
+        let (mut chat, mut events) = (Vec::new(), Vec::new());
         for effect in effects {
             match effect {
-                Effect::StoreChat(message) => {
-                    self.ports.records.store_chat(self.session, message.clone()).await?;
-                }
+                Effect::StoreChat(message) => chat.push(message.clone()),
                 Effect::Journal(new) => events.extend(new.iter().cloned()),
                 _ => {}
             }
         }
-        match events.is_empty() {
+        match chat.is_empty() && events.is_empty() {
             true => Ok(()),
-            false => self.ports.records.append(self.session, events).await,
+            false => self.ports.records.append(self.session, chat, events).await,
         }
     }
 
@@ -617,6 +655,17 @@ async fn capture_changed(capture: &mut Option<watch::Receiver<CaptureReport>>) -
         let last = *receiver.borrow();
         *capture = None;
         return last;
+    }
+    std::future::pending().await
+}
+
+/// Whether the database is away now; never, when nobody says.
+async fn away_changed(away: &mut Option<watch::Receiver<bool>>) -> bool {
+    if let Some(receiver) = away {
+        if receiver.changed().await.is_ok() {
+            return *receiver.borrow_and_update();
+        }
+        *away = None;
     }
     std::future::pending().await
 }

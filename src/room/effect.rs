@@ -92,6 +92,10 @@ pub enum Input {
     },
     Media(MediaNotice),
     Capture(CaptureReport),
+    /// The database is away, or has everything again.
+    Records {
+        away: bool,
+    },
     /// Connection quality of endpoints, as the media sampler grades it.
     Quality(Vec<(EndpointId, Grade)>),
     /// Time has come to [`super::state::RoomState::next_timeout`].

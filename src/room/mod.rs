@@ -9,6 +9,7 @@ mod chair;
 pub mod clock;
 pub mod effect;
 mod meeting;
+mod outage;
 pub mod parking;
 mod participants;
 pub mod ports;

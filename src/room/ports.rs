@@ -113,17 +113,18 @@ pub struct Loaded {
 /// The records of all sessions.
 pub trait RecordsPort: Send + Sync + 'static {
     fn load(&self, session: SessionId) -> BoxFuture<'_, Result<Loaded, LoadError>>;
-    /// Returns when the events are durable and in their place in the chain.
+    /// Returns when the events are durable and in their place in the chain, with the chat texts
+    /// whose digests are among them: all or nothing.
     fn append(
         &self,
         session: SessionId,
+        chat: Vec<ChatMessage>,
         events: Vec<NewEvent>,
     ) -> BoxFuture<'_, Result<(), NotDurable>>;
-    fn store_chat(
-        &self,
-        session: SessionId,
-        message: ChatMessage,
-    ) -> BoxFuture<'_, Result<(), NotDurable>>;
+    /// True while the database is away and the records wait on this machine.
+    fn away(&self) -> watch::Receiver<bool> {
+        watch::channel(false).1
+    }
     fn store_state(
         &self,
         session: SessionId,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use signaling::view::{ChatMessage, SessionState};
+use tokio::sync::watch;
 
 use super::clock::Anchor;
 use super::ports::{LoadError, Loaded, NotDurable, RecordsPort};
@@ -80,6 +81,16 @@ fn shown(message: StoredChat) -> Option<ChatMessage> {
     })
 }
 
+fn stored(message: ChatMessage) -> Option<StoredChat> {
+    Some(StoredChat {
+        id: message.id.parse::<ChatId>().ok()?,
+        person_id: message.participant.parse::<PersonId>().ok()?,
+        name: message.name,
+        at_us: message.at_us,
+        text: Some(message.text),
+    })
+}
+
 fn not_durable(error: StoreError) -> NotDurable {
     NotDurable(error.to_string())
 }
@@ -111,33 +122,20 @@ impl RecordsPort for Records {
     fn append(
         &self,
         session: SessionId,
+        chat: Vec<ChatMessage>,
         events: Vec<NewEvent>,
     ) -> BoxFuture<'_, Result<(), NotDurable>> {
-        async move { self.appender.append(session, events).await.map(drop).map_err(not_durable) }
-            .boxed()
-    }
-
-    fn store_chat(
-        &self,
-        session: SessionId,
-        message: ChatMessage,
-    ) -> BoxFuture<'_, Result<(), NotDurable>> {
         async move {
-            let ids = message.id.parse::<ChatId>().ok();
-            let ids = ids.zip(message.participant.parse::<PersonId>().ok());
-            let Some((id, person_id)) = ids else {
-                return Err(NotDurable("chat message without ids".into()));
-            };
-            let stored = StoredChat {
-                id,
-                person_id,
-                name: message.name,
-                at_us: message.at_us,
-                text: Some(message.text),
-            };
-            self.store.chat().add(session, &stored).await.map_err(not_durable)
+            let chat = chat.into_iter().map(stored).collect::<Option<Vec<_>>>();
+            let chat = chat.ok_or_else(|| NotDurable("chat message without ids".into()))?;
+            let appended = self.appender.append_with_chat(session, chat, events).await;
+            appended.map(drop).map_err(not_durable)
         }
         .boxed()
+    }
+
+    fn away(&self) -> watch::Receiver<bool> {
+        self.appender.away()
     }
 
     fn store_state(
@@ -146,18 +144,8 @@ impl RecordsPort for Records {
         state: SessionState,
         at_us: i64,
     ) -> BoxFuture<'_, Result<(), NotDurable>> {
-        async move {
-            let from = self.store.sessions().get(session).await.map_err(not_durable)?;
-            match from.map(|session| session.state) {
-                Some(from) if from != state => {
-                    let sessions = self.store.sessions();
-                    sessions.advance(session, from, state, at_us).await.map_err(not_durable)
-                }
-                // Known already: the row was written before a crash.
-                _ => Ok(()),
-            }
-        }
-        .boxed()
+        async move { self.appender.store_state(session, state, at_us).await.map_err(not_durable) }
+            .boxed()
     }
 
     fn store_anchor(

@@ -70,6 +70,11 @@ pub(super) fn not_recording() -> WireError {
     refuse(ErrorCode::Conflict, "现在没有在录制")
 }
 
+pub(super) fn database_away() -> WireError {
+    let message = "数据库暂不可用，暂停表决，请稍后再试";
+    WireError { retry_after_ms: Some(5_000), ..refuse(ErrorCode::StorageUnavailable, message) }
+}
+
 pub(super) fn ended() -> WireError {
     refuse(ErrorCode::SessionEnded, "会议已经散会，可在回放页查看")
 }

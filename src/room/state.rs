@@ -38,6 +38,8 @@ pub struct RoomState {
     pub(super) here: Participants,
     pub(super) seat: Seat,
     pub(super) recording: RecordingView,
+    /// The database is away.
+    pub(super) records_away: bool,
     /// Recording or pausing, when the capture writer failed.
     pub(super) failed_from: Option<RecordingState>,
     pub(super) recording_sent_mono_us: i64,
@@ -73,6 +75,7 @@ impl RoomState {
             agenda_index: None,
             here: Participants::default(),
             recording: RecordingView { state: RecordingState::Off, safe_us: None, problem: None },
+            records_away: false,
             failed_from: None,
             recording_sent_mono_us: i64::MIN / 2,
             recording_unsent: false,
@@ -137,6 +140,7 @@ impl RoomState {
             Input::SignedOut { endpoint } => self.signed_out(endpoint, now),
             Input::Media(notice) => self.media_notice(notice, now),
             Input::Capture(report) => self.capture_report(report, now),
+            Input::Records { away } => self.set_records_away(away),
             Input::Quality(grades) => self.quality(&grades),
             Input::Tick => {}
         }
@@ -159,6 +163,7 @@ impl RoomState {
             | Input::SignedOut { .. }
             | Input::Media(_)
             | Input::Capture(_)
+            | Input::Records { .. }
             | Input::Quality(_)
             | Input::Tick => {}
         }
@@ -172,6 +177,9 @@ impl RoomState {
         now: Now,
     ) {
         let (endpoint, person, id) = from;
+        if let Err(error) = self.may_be_recorded(&request) {
+            return self.out.push(Effect::Refuse { endpoint, id, error });
+        }
         let result = match request {
             Request::Offer(offer) => {
                 // Answered when the media shard has answered.
@@ -338,6 +346,7 @@ impl RoomState {
             participants: self.here.people.keys().filter_map(|id| self.view(*id)).collect(),
             counts: self.count(),
             recording: self.recording.clone(),
+            records_away: self.records_away,
             chair: self.seat.presiding().map(|id| id.to_string()),
             speaker: self.speaker.map(|id| id.to_string()),
             chat: self.chat.clone(),

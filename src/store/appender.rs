@@ -1,45 +1,53 @@
-//! The one writer of all journals: durable before acknowledged, many events in one transaction.
+//! The one writer of all journals, as its callers see it: durable before acknowledged, many events
+//! in one transaction ([`super::writer`]).
 //!
 //! While one transaction is being synced the next batch gathers, so the rate grows with the load
 //! (group commit). Overflow: the queue is bounded; who finds it full waits at most
 //! [`ENQUEUE_TIMEOUT`] and then is told that the store is not available. Nothing is dropped
 //! silently.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+use super::books::StoreBooks;
+use super::chat::StoredChat;
 use super::db::Store;
 use super::error::StoreError;
-use super::journal::{self, Head};
-use crate::domain::SessionId;
-use crate::journal::chain::{Linked, link};
-use crate::journal::{
-    Actor, Envelope, Event, HeadSigner, HeadStatement, NewEvent, SignPurpose, sign_head,
-};
+use super::spool::{DiskFile, Spool};
+use super::writer::{Call, What, Writer};
+use crate::domain::{SessionId, SessionState};
+use crate::journal::{Envelope, HeadSigner, NewEvent, SignPurpose};
 
 /// Calls that may wait for the writer.
 pub const APPEND_QUEUE: usize = 4096;
 /// Longest wait for a place in the queue.
 const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Events of one transaction, so that the first caller does not wait for all the others.
-const BATCH_EVENTS: usize = 1024;
-/// Heads kept in memory; beyond this many open sessions all are read again.
-const MAX_HEADS: usize = 16_384;
 
-type Reply = oneshot::Sender<Result<Vec<Envelope>, StoreError>>;
-
-enum What {
-    Events(Vec<NewEvent>),
-    Sign { purpose: SignPurpose, at_us: i64, mono_us: i64 },
+/// What the writer counts, for `/metrics`.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub bytes: AtomicU64,
+    pub spooled: AtomicU64,
+    pub replayed: AtomicU64,
+    pub unfit: AtomicU64,
+    pub outages: AtomicU64,
 }
 
-struct Call {
-    session: SessionId,
-    what: What,
-    reply: Reply,
+/// The spool at a glance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpoolFigures {
+    /// The database is away, or has not got everything yet.
+    pub away: bool,
+    /// Bytes waiting now.
+    pub bytes: u64,
+    /// Records since start: put into the spool, taken by the database, not taken by it.
+    pub spooled: u64,
+    pub replayed: u64,
+    pub unfit: u64,
+    pub outages: u64,
 }
 
 /// A handle to the writer; cheap to clone. The writer ends when the last handle is gone, after
@@ -47,22 +55,49 @@ struct Call {
 #[derive(Debug, Clone)]
 pub struct JournalAppender {
     queue: mpsc::Sender<Call>,
+    away: watch::Receiver<bool>,
+    counted: Arc<Counted>,
+    closing: Arc<Mutex<()>>,
 }
 
 impl JournalAppender {
     /// Starts the writer. Only one may run on a database at a time: a second one is refused by the
     /// rows' primary key, with [`StoreError::Conflict`]. Await the handle to know it has ended.
     pub fn spawn(store: Store, signer: Arc<dyn HeadSigner>) -> (Self, tokio::task::JoinHandle<()>) {
+        Self::start(store, signer, None)
+    }
+
+    /// The same with a spool: what may wait ([`crate::journal::Durability::Spool`]) is kept there
+    /// while the database is away. What the spool holds from before is replayed first; await
+    /// [`JournalAppender::settled`] before journals are read.
+    pub fn spawn_with_spool(
+        store: Store,
+        signer: Arc<dyn HeadSigner>,
+        spool: Spool<DiskFile>,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
+        Self::start(store, signer, Some(spool))
+    }
+
+    fn start(
+        store: Store,
+        signer: Arc<dyn HeadSigner>,
+        spool: Option<Spool<DiskFile>>,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, calls) = mpsc::channel(APPEND_QUEUE);
-        let writer = Writer { store, signer, heads: HashMap::new() };
-        (Self { queue }, tokio::spawn(writer.run(calls)))
+        let counted = Arc::new(Counted::default());
+        let (told, away) = watch::channel(false);
+        let books = StoreBooks::new(store);
+        let writer = Writer::new(books, signer, spool, told, Arc::clone(&counted));
+        let appender = Self { queue, away, counted, closing: Arc::default() };
+        (appender, tokio::spawn(writer.run(calls)))
     }
 
     /// Appends events of one session, next to each other, and returns them in their places once
-    /// they are durable.
+    /// they are durable: in the database, or in the local spool while that is away.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] if the session was never opened; on any error none was appended,
+    /// [`StoreError::NotFound`] if the session was never opened; [`StoreError::Unavailable`] while
+    /// the database is away, for events that must not wait for it. On any error none was appended,
     /// except that after [`StoreError::Unavailable`] during a commit it is unknown: the next
     /// append reads the head anew, so the chain stays whole either way.
     pub async fn append(
@@ -70,7 +105,20 @@ impl JournalAppender {
         session: SessionId,
         events: Vec<NewEvent>,
     ) -> Result<Vec<Envelope>, StoreError> {
-        self.call(session, What::Events(events)).await
+        self.call(session, What::Events { chat: Vec::new(), events }).await
+    }
+
+    /// The same with the texts whose digests are among the events: all or nothing.
+    ///
+    /// # Errors
+    /// As [`JournalAppender::append`].
+    pub async fn append_with_chat(
+        &self,
+        session: SessionId,
+        chat: Vec<StoredChat>,
+        events: Vec<NewEvent>,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.call(session, What::Events { chat, events }).await
     }
 
     /// Signs everything appended so far (散会, seal) by a `head_signed` event.
@@ -87,13 +135,60 @@ impl JournalAppender {
         self.call(session, What::Sign { purpose, at_us, mono_us }).await
     }
 
+    /// The session's row, behind the events appended before.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] for a step that is not in the life of a session.
+    pub async fn store_state(
+        &self,
+        session: SessionId,
+        state: SessionState,
+        at_us: i64,
+    ) -> Result<(), StoreError> {
+        self.call(session, What::State { state, at_us }).await.map(drop)
+    }
+
+    /// True while the database is away or has not got everything yet.
+    pub fn away(&self) -> watch::Receiver<bool> {
+        self.away.clone()
+    }
+
+    /// When the database has all that was ever acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when that takes longer than `limit`.
+    pub async fn settled(&self, limit: Duration) -> Result<(), StoreError> {
+        let mut away = self.away.clone();
+        match tokio::time::timeout(limit, away.wait_for(|away| !*away)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => Err(StoreError::Unavailable("the local spool is not replayed yet".into())),
+        }
+    }
+
+    /// Held by whoever does the closing work of sessions: one at a time.
+    pub fn closing(&self) -> &Mutex<()> {
+        &self.closing
+    }
+
+    pub fn spool_figures(&self) -> SpoolFigures {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        SpoolFigures {
+            away: *self.away.borrow(),
+            bytes: of(&self.counted.bytes),
+            spooled: of(&self.counted.spooled),
+            replayed: of(&self.counted.replayed),
+            unfit: of(&self.counted.unfit),
+            outages: of(&self.counted.outages),
+        }
+    }
+
     /// Calls waiting now, for a gauge.
     pub fn depth(&self) -> usize {
         self.queue.max_capacity() - self.queue.capacity()
     }
 
     async fn call(&self, session: SessionId, what: What) -> Result<Vec<Envelope>, StoreError> {
-        let gone = || StoreError::Unavailable("the journal's writer has ended".into());
         let (reply, answer) = oneshot::channel();
         self.queue.send_timeout(Call { session, what, reply }, ENQUEUE_TIMEOUT).await.map_err(
             |e| match e {
@@ -107,160 +202,6 @@ impl JournalAppender {
     }
 }
 
-struct Writer {
-    store: Store,
-    signer: Arc<dyn HeadSigner>,
-    /// Ends of the chains as committed.
-    heads: HashMap<SessionId, Head>,
-}
-
-/// A call whose events have their places.
-struct Placed {
-    call: Call,
-    events: Vec<Linked>,
-}
-
-impl Placed {
-    fn answer(self) {
-        self.call.answer(Ok(self.events.into_iter().map(|l| l.envelope).collect()));
-    }
-}
-
-impl Writer {
-    async fn run(mut self, mut calls: mpsc::Receiver<Call>) {
-        while let Some(first) = calls.recv().await {
-            let mut size = first.size();
-            let mut batch = vec![first];
-            while size < BATCH_EVENTS {
-                let Ok(next) = calls.try_recv() else { break };
-                size += next.size();
-                batch.push(next);
-            }
-            self.write(batch).await;
-        }
-    }
-
-    async fn write(&mut self, batch: Vec<Call>) {
-        let mut heads = HashMap::new();
-        let mut placed = Vec::with_capacity(batch.len());
-        for call in batch {
-            match self.link(&call, &mut heads).await {
-                Ok(events) => placed.push(Placed { call, events }),
-                Err(e) => call.answer(Err(e)),
-            }
-        }
-        match self.commit(&placed, heads).await {
-            Ok(()) => placed.into_iter().for_each(Placed::answer),
-            Err(e) if placed.len() == 1 || is_outage(&e) => {
-                let text = e.to_string();
-                let mut first = Some(e);
-                for p in placed {
-                    let e = first.take().unwrap_or_else(|| StoreError::Unavailable(text.clone()));
-                    p.call.answer(Err(e));
-                }
-            }
-            // One call spoils the transaction of the others: each alone, so only that one fails.
-            Err(_) => {
-                for p in placed {
-                    self.write_alone(p.call).await;
-                }
-            }
-        }
-    }
-
-    async fn write_alone(&mut self, call: Call) {
-        let mut heads = HashMap::new();
-        let placed = match self.link(&call, &mut heads).await {
-            Ok(events) => Placed { call, events },
-            Err(e) => return call.answer(Err(e)),
-        };
-        match self.commit(std::slice::from_ref(&placed), heads).await {
-            Ok(()) => placed.answer(),
-            Err(e) => placed.call.answer(Err(e)),
-        }
-    }
-
-    /// Gives the events of `call` their places after `heads` (this batch) or the committed head.
-    async fn link(
-        &mut self,
-        call: &Call,
-        heads: &mut HashMap<SessionId, Head>,
-    ) -> Result<Vec<Linked>, StoreError> {
-        let mut head = match heads.get(&call.session).or_else(|| self.heads.get(&call.session)) {
-            Some(head) => *head,
-            None => self.store.journal().head(call.session).await?,
-        };
-        let events = match &call.what {
-            What::Events(events) => events.clone(),
-            What::Sign { purpose, at_us, mono_us } => {
-                let statement = HeadStatement {
-                    session: call.session,
-                    purpose: *purpose,
-                    seq: head.seq,
-                    hash: head.hash,
-                };
-                let signature = sign_head(self.signer.as_ref(), &statement);
-                vec![NewEvent {
-                    at_us: *at_us,
-                    mono_us: *mono_us,
-                    actor: Actor::System,
-                    event: Event::HeadSigned { purpose: *purpose, signature },
-                }]
-            }
-        };
-        let mut placed = Vec::with_capacity(events.len());
-        for event in events {
-            let linked = link(head.seq + 1, head.hash, event)
-                .map_err(|e| StoreError::Invalid(e.to_string()))?;
-            head = Head { seq: linked.envelope.seq, hash: linked.envelope.hash };
-            placed.push(linked);
-        }
-        heads.insert(call.session, head);
-        Ok(placed)
-    }
-
-    async fn commit(
-        &mut self,
-        placed: &[Placed],
-        heads: HashMap<SessionId, Head>,
-    ) -> Result<(), StoreError> {
-        let rows: Vec<_> =
-            placed.iter().flat_map(|p| p.events.iter().map(|e| (p.call.session, e))).collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let done = async {
-            let mut tx = self.store.begin().await?;
-            journal::insert(&mut tx, &rows).await?;
-            tx.commit().await
-        }
-        .await;
-        match &done {
-            Ok(()) if self.heads.len() < MAX_HEADS => self.heads.extend(heads),
-            Ok(()) => self.heads = heads,
-            // Whether a failed commit reached the disk is not known: read the heads again.
-            Err(_) => heads.keys().for_each(|session| {
-                self.heads.remove(session);
-            }),
-        }
-        done
-    }
-}
-
-fn is_outage(e: &StoreError) -> bool {
-    matches!(e, StoreError::Unavailable(_))
-}
-
-impl Call {
-    fn size(&self) -> usize {
-        match &self.what {
-            What::Events(events) => events.len(),
-            What::Sign { .. } => 1,
-        }
-    }
-
-    fn answer(self, result: Result<Vec<Envelope>, StoreError>) {
-        // The caller may have gone away meanwhile; the events stand all the same.
-        let _ = self.reply.send(result);
-    }
+fn gone() -> StoreError {
+    StoreError::Unavailable("the journal's writer has ended".into())
 }

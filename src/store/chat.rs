@@ -1,10 +1,12 @@
 //! Chat text. The journal holds id and digest, so that a lawful deletion does not break the chain.
 
-use super::db::{Row, Store, args};
+use serde::{Deserialize, Serialize};
+
+use super::db::{Row, Store, Tx, args};
 use super::error::StoreError;
 use crate::domain::{ChatId, PersonId, SessionId};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredChat {
     pub id: ChatId,
     pub person_id: PersonId,
@@ -25,6 +27,18 @@ fn message(row: &Row) -> Result<StoredChat, StoreError> {
         at_us: row.int("at_us")?,
         text: row.opt_text("body")?,
     })
+}
+
+/// In the transaction of its event. A message that is there already stays as it is.
+pub(super) async fn insert(
+    tx: &mut Tx,
+    session: SessionId,
+    m: &StoredChat,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO chat (id, session_id, person_id, name, at_us, body)
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
+    let args = args![m.id, session, m.person_id, &m.name, m.at_us, m.text.clone()];
+    tx.execute(sql, args).await.map(drop)
 }
 
 impl Chat<'_> {

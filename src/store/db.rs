@@ -3,6 +3,8 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
@@ -10,7 +12,10 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Arguments as _, Postgres, Row as _, SqlSafeStr, Sqlite, Transaction};
+use sqlx::{
+    Arguments as _, Connection as _, PgConnection, Postgres, Row as _, SqlSafeStr, Sqlite,
+    Transaction,
+};
 
 use super::error::StoreError;
 use crate::domain::ids::InvalidId;
@@ -34,6 +39,9 @@ pub enum Engine {
 #[derive(Debug, Clone)]
 pub struct Store {
     pools: Pools,
+    /// Set while the journal's writer keeps a spool: until the database has all of it, it is asked
+    /// nothing, so that nobody waits for it in vain or reads half a journal.
+    away: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
@@ -94,7 +102,7 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options)
             .await?;
-        Ok(Self { pools: Pools::Postgres(pool) })
+        Ok(Self::of(Pools::Postgres(pool)))
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
@@ -117,7 +125,45 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options)
             .await?;
-        Ok(Self { pools: Pools::Sqlite { read, write } })
+        Ok(Self::of(Pools::Sqlite { read, write }))
+    }
+
+    fn of(pools: Pools) -> Self {
+        Self { pools, away: Arc::default() }
+    }
+
+    /// For the journal's writer, who finds out when the database is back: the same connections,
+    /// whatever [`Store::set_away`] says.
+    pub(super) fn for_writer(&self) -> Self {
+        Self::of(self.pools.clone())
+    }
+
+    /// Everybody else is told at once that the database is away.
+    pub(super) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    fn reachable(&self) -> Result<(), StoreError> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(StoreError::Unavailable("the database is away".into())),
+            false => Ok(()),
+        }
+    }
+
+    /// Asks the database server itself, past the pool; a file is always there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it cannot be reached.
+    pub(super) async fn knock(&self) -> Result<(), StoreError> {
+        match &self.pools {
+            Pools::Sqlite { .. } => self.ping().await,
+            Pools::Postgres(pool) => {
+                let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+                connection.ping().await?;
+                connection.close().await?;
+                Ok(())
+            }
+        }
     }
 
     pub fn engine(&self) -> Engine {
@@ -147,6 +193,7 @@ impl Store {
     }
 
     pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
+        self.reachable()?;
         Ok(match &self.pools {
             // IMMEDIATE: a transaction that turns from reading to writing half-way may fail.
             Pools::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
@@ -160,6 +207,7 @@ impl Store {
         sql: impl SqlSafeStr,
         args: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
+        self.reachable()?;
         let sql = sql.into_sql_str();
         Ok(match &self.pools {
             Pools::Sqlite { read, .. } => {
@@ -187,6 +235,7 @@ impl Store {
         sql: impl SqlSafeStr,
         args: Vec<Value>,
     ) -> Result<u64, StoreError> {
+        self.reachable()?;
         let sql = sql.into_sql_str();
         Ok(match &self.pools {
             Pools::Sqlite { write, .. } => {

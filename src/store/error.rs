@@ -48,7 +48,13 @@ impl From<sqlx::Error> for StoreError {
                 }
                 _ => Self::Database(E::Database(db)),
             },
-            E::Io(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Tls(_) => {
+            E::Io(_)
+            | E::PoolTimedOut
+            | E::PoolClosed
+            | E::WorkerCrashed
+            | E::Tls(_)
+            // The server went away in the middle of an answer.
+            | E::Protocol(_) => {
                 Self::Unavailable(e.to_string())
             }
             E::RowNotFound => Self::NotFound("row"),

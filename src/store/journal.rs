@@ -10,7 +10,7 @@ use crate::domain::{AttendanceReport, SessionId};
 use crate::journal::chain::Linked;
 use crate::journal::verify::{event_line_of_row, trailer_line};
 use crate::journal::{
-    AttendanceFold, Digest, Envelope, HeadSigner, Header, Tampered, Verified, Verifier,
+    Actor, AttendanceFold, Digest, Envelope, HeadSigner, Header, Tampered, Verified, Verifier,
 };
 
 impl HeadSigner for InstallationKey {
@@ -99,6 +99,20 @@ impl Journal<'_> {
         let row = self.0.first(sql, args![session]).await?;
         let row = row.ok_or(StoreError::NotFound("journal"))?;
         Ok(Head { seq: 0, hash: digest(&row, "header_hash")? })
+    }
+
+    /// Hashes of the events `from..=to`, as far as they are there.
+    pub(super) async fn hashes(
+        &self,
+        session: SessionId,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<(u64, Digest)>, StoreError> {
+        let sql = "SELECT seq, hash FROM journal
+                   WHERE session_id = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq";
+        let [from, to] = [from, to].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let rows = self.0.all(sql, args![session, from, to]).await?;
+        rows.iter().map(|row| Ok((seq(row)?, digest(row, "hash")?))).collect()
     }
 
     async fn page(
@@ -218,8 +232,38 @@ impl Journal<'_> {
     }
 }
 
+/// A row as it is to stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EventRow<'a> {
+    pub session: SessionId,
+    pub seq: u64,
+    pub at_us: i64,
+    pub mono_us: i64,
+    pub actor: Actor,
+    /// Canonical text.
+    pub event: &'a str,
+    pub prev_hash: Digest,
+    pub hash: Digest,
+}
+
+impl<'a> EventRow<'a> {
+    pub fn of(session: SessionId, linked: &'a Linked) -> Self {
+        let e = &linked.envelope;
+        Self {
+            session,
+            seq: e.seq,
+            at_us: e.at_us,
+            mono_us: e.mono_us,
+            actor: e.actor,
+            event: &linked.event_text,
+            prev_hash: e.prev_hash,
+            hash: e.hash,
+        }
+    }
+}
+
 /// Adds rows in the order given; the caller has linked them.
-pub(super) async fn insert(tx: &mut Tx, rows: &[(SessionId, &Linked)]) -> Result<(), StoreError> {
+pub(super) async fn insert(tx: &mut Tx, rows: &[EventRow<'_>]) -> Result<(), StoreError> {
     for chunk in rows.chunks(INSERT_ROWS) {
         if chunk.len() == INSERT_ROWS {
             // One statement for many rows: on PostgreSQL a row is a round trip.
@@ -249,17 +293,17 @@ fn insert_sql(rows: usize) -> String {
     )
 }
 
-fn values(rows: &[(SessionId, &Linked)]) -> Result<Vec<Value>, StoreError> {
+fn values(rows: &[EventRow<'_>]) -> Result<Vec<Value>, StoreError> {
     let mut out = Vec::with_capacity(rows.len() * WIDTH);
-    for (session, Linked { envelope: e, event_text }) in rows {
+    for e in rows {
         let seq = i64::try_from(e.seq).map_err(|_| StoreError::Invalid("seq".into()))?;
         out.extend(args![
-            *session,
+            e.session,
             seq,
             e.at_us,
             e.mono_us,
             e.actor,
-            event_text,
+            e.event,
             e.prev_hash,
             e.hash
         ]);

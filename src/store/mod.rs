@@ -6,6 +6,7 @@
 
 mod accounts;
 mod appender;
+mod books;
 mod chat;
 mod db;
 mod error;
@@ -16,13 +17,16 @@ mod org_rules;
 mod orgs;
 mod persons;
 mod render_jobs;
+mod replay;
 mod roles;
 mod sessions;
 mod settings;
+pub mod spool;
 mod web_sessions;
+mod writer;
 
 pub use accounts::{Account, Accounts};
-pub use appender::{APPEND_QUEUE, JournalAppender};
+pub use appender::{APPEND_QUEUE, JournalAppender, SpoolFigures};
 pub use chat::{Chat, StoredChat};
 pub use db::{Engine, Store};
 pub use error::StoreError;

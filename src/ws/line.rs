@@ -11,8 +11,8 @@ use signaling::limits::RESUME_WINDOW_US;
 use signaling::{Backlog, Connection, ErrorCode, Hello, Incoming, State, WireError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Ws;
 use super::live::Held;
+use super::{Admits, Ws};
 use crate::auth::{JoinClaims, TokenError};
 use crate::domain::EndpointId;
 use crate::room::actor::{Admission, Command, RoomHandle, ToLine};
@@ -345,15 +345,21 @@ async fn join(ws: &Arc<Ws>, hello: Hello) -> Answered {
         })?;
     // Before the doorkeeper is asked: an ending after his answer finds this line.
     let held = ws.lines.hold(&claims.account_session);
-    if !ws.doorkeeper.admits(&claims).await {
-        return Err(signed_out_error());
-    }
+    let known = match ws.doorkeeper.admits(&claims).await {
+        Admits::Yes => true,
+        Admits::No => return Err(signed_out_error()),
+        Admits::Unknown => false,
+    };
     let room = ws.registry.room(claims.session.into()).await?;
     let (left, last_seq) = match &hello.resume {
         Some(resume) => (ws.registry.parking.take(&resume.token).await, resume.last_seq),
         None => (None, 0),
     };
     let left = left.filter(|left| left.session == room.session);
+    // A resume token was given to whoever was let in, and ends with the sign-in it was given for.
+    if !known && left.is_none() {
+        return Err(records_away());
+    }
     let previous = left.as_ref().map(|left| Previous {
         endpoint: left.endpoint,
         last_frame_mono_us: room.clock().mono_us(left.last_frame),
@@ -410,6 +416,14 @@ fn arrival(claims: JoinClaims, hello: &Hello, previous: Option<Previous>) -> Arr
 
 fn signed_out_error() -> WireError {
     WireError::new(ErrorCode::NotAuthenticated, "登录已失效，请重新登录")
+}
+
+fn records_away() -> WireError {
+    WireError {
+        code: ErrorCode::StorageUnavailable,
+        message: "数据库暂时不可用，新到的同志暂时不能进入会场，请稍候，页面会自动重试；已在会场的不受影响".into(),
+        retry_after_ms: Some(2_000),
+    }
 }
 
 fn busy() -> WireError {

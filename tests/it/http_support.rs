@@ -23,7 +23,7 @@ pub struct TestApp {
     pub server: Server,
     pub clock: Clock,
     pub demo: Demo,
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 /// Files of a data folder with the demo organisation: hashing its passwords anew for every test

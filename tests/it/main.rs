@@ -21,6 +21,7 @@ mod journal_chain;
 mod journal_sites;
 mod journal_support;
 mod laws;
+mod outage;
 mod postgres_app;
 mod process;
 mod room_actor;

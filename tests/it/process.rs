@@ -34,11 +34,20 @@ struct Program {
     logging: JoinHandle<()>,
 }
 
-async fn launch(folder: &Path) -> (Child, SocketAddr, Arc<Mutex<String>>, JoinHandle<()>) {
+/// A running program: itself, where it listens, and what it logs until it ends.
+pub type Launched = (Child, SocketAddr, Arc<Mutex<String>>, JoinHandle<()>);
+
+async fn launch(folder: &Path) -> Launched {
+    launch_with(folder, &[]).await
+}
+
+/// The same in another environment.
+pub async fn launch_with(folder: &Path, environment: &[(&str, &str)]) -> Launched {
     let mut child = Command::new(env!("CARGO_BIN_EXE_yuntang"))
         .args(["serve", "--no-open", "--port", "0", "--listen", "127.0.0.1", "--data"])
         .arg(folder)
         .env_remove("DATABASE_URL")
+        .envs(environment.iter().copied())
         .env("RUST_LOG", "info,yuntang=debug,media=debug,media_io=debug")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -25,7 +25,7 @@ use yuntang::room::ports::{
     LoadError, Loaded, MediaPort, NotDurable, OfferCommand, Ports, RecordsPort,
 };
 use yuntang::room::{Registry, RoomSetup};
-use yuntang::ws::{Doorkeeper, Ws};
+use yuntang::ws::{Admits, Doorkeeper, Ws};
 
 pub const NOW: i64 = 1_790_000_000_000_000;
 pub const CHAIR: u128 = 1;
@@ -96,6 +96,7 @@ impl RecordsPort for Records {
     fn append(
         &self,
         session: SessionId,
+        _: Vec<ChatMessage>,
         events: Vec<NewEvent>,
     ) -> BoxFuture<'_, Result<(), NotDurable>> {
         async move {
@@ -111,10 +112,6 @@ impl RecordsPort for Records {
             Ok(())
         }
         .boxed()
-    }
-
-    fn store_chat(&self, _: SessionId, _: ChatMessage) -> BoxFuture<'_, Result<(), NotDurable>> {
-        async { Ok(()) }.boxed()
     }
 
     fn store_state(
@@ -260,8 +257,8 @@ impl MediaPort for Media {
 struct Door(Arc<AtomicBool>);
 
 impl Doorkeeper for Door {
-    fn admits<'a>(&'a self, _: &'a JoinClaims) -> BoxFuture<'a, bool> {
-        let admits = self.0.load(Ordering::SeqCst);
+    fn admits<'a>(&'a self, _: &'a JoinClaims) -> BoxFuture<'a, Admits> {
+        let admits = if self.0.load(Ordering::SeqCst) { Admits::Yes } else { Admits::No };
         async move { admits }.boxed()
     }
 }

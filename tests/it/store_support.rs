@@ -1,8 +1,8 @@
 //! Databases for tests: a SQLite folder each, and one PostgreSQL for the whole test binary.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -65,7 +65,40 @@ impl Drop for TestDb {
 /// folder, when its standard input ends: that is when this process does, however it ends.
 struct Postgres {
     socket: String,
-    _shell: Child,
+    shell: Child,
+    words: BufReader<ChildStdout>,
+}
+
+/// A PostgreSQL of one test alone, which may stop and start it.
+pub struct OwnPostgres {
+    server: Postgres,
+    pub url: String,
+}
+
+impl OwnPostgres {
+    /// With one empty database.
+    pub async fn start() -> Self {
+        let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+        let url = server.url("postgres");
+        Self { server, url }
+    }
+
+    /// `fast` ends its connections, `immediate` falls over.
+    pub fn stop(&mut self, mode: &str) {
+        self.tell(mode);
+    }
+
+    pub fn start_again(&mut self) {
+        self.tell("start");
+    }
+
+    fn tell(&mut self, word: &str) {
+        let stdin = self.server.shell.stdin.as_mut().unwrap();
+        writeln!(stdin, "{word}").unwrap();
+        let mut answer = String::new();
+        self.server.words.read_line(&mut answer).unwrap();
+        assert_eq!(answer, "done\n", "PostgreSQL did not {word}");
+    }
 }
 
 const BIN: &str = "/usr/lib/postgresql/15/bin";
@@ -82,7 +115,14 @@ trap 'exit 1' INT TERM
   -o "-c listen_addresses='' -c max_connections=300 -k $dir" start >/dev/null \
   || { cat "$dir/log" >&2; exit 1; }
 echo "$dir"
-cat >/dev/null
+while read -r word; do
+  case $word in
+    start) "$BIN/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 30 \
+      -o "-c listen_addresses='' -c max_connections=300 -k $dir" start >/dev/null ;;
+    *) "$BIN/pg_ctl" -D "$dir/data" -m "$word" -w stop >/dev/null ;;
+  esac
+  echo done
+done
 "#;
 
 impl Postgres {
@@ -118,10 +158,11 @@ impl Postgres {
             .spawn()
             .unwrap();
         let mut socket = String::new();
-        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut socket).unwrap();
+        let mut words = BufReader::new(shell.stdout.take().unwrap());
+        words.read_line(&mut socket).unwrap();
         let socket = socket.trim_end().to_owned();
         assert!(!socket.is_empty(), "PostgreSQL did not start; see above");
-        Self { socket, _shell: shell }
+        Self { socket, shell, words }
     }
 
     fn url(&self, database: &str) -> String {

@@ -109,6 +109,7 @@ export function snapshot(query: URLSearchParams): SessionSnapshot {
     participants: list,
     counts: { due: 14, present: Math.max(1, count - 1), due_voters: 12, present_voters: Math.max(1, count - 2), leave: 1, absent: 2, observers: 1 },
     recording: query.get("state") === "opened" ? { state: "off" } : { state: "on", safe_us: DAY + 42 * MIN + 8_000_000 },
+    records_away: query.has("away"),
     chair: query.has("lost") ? undefined : id(Number(query.get("chair") ?? 0)),
     speaker: id(1),
     chat: [

@@ -271,6 +271,7 @@ const en: Like<typeof zhCN> = {
     unblock: "Play sound",
     replaced: "You entered on another device. This one only watches.",
     useThis: "Use this device",
+    recordsAway: "The database is not available. Attendance is kept on this server and added when it is back; please vote later.",
     chairLost: "The chair lost the connection. Please wait for the return or for somebody to take over.",
     chairLostYou: "The chair lost the connection. You can take over, and hand back later.",
     takeOver: "Take over",

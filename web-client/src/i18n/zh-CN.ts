@@ -267,6 +267,7 @@ export default {
     unblock: "点击播放声音",
     replaced: "您已在另一台设备上进入，本机仅观看。",
     useThis: "改用本机",
+    recordsAway: "数据库暂时不可用，考勤先记在本机，恢复后自动补录；表决请稍后进行。",
     chairLost: "主持人已掉线，请稍候，等待主持人返回或由他人接任。",
     chairLostYou: "主持人已掉线。您可以接任主持，主持人返回后仍可移交。",
     takeOver: "接任主持",

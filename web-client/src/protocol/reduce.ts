@@ -43,6 +43,8 @@ export function reduce(view: RoomView, event: RoomEvent): RoomView {
       return change({ speaker: event.participant });
     case "recording":
       return change({ recording: event.recording });
+    case "records":
+      return change({ records_away: event.away });
     case "quality": {
       const grades = new Map(event.participants.map((one) => [one.participant, one.grade]));
       return change({

@@ -58,6 +58,8 @@ export const useRoom = defineStore("room", () => {
   const observers = computed(() => people.value.filter((one) => one.role === "observer" && one.online));
   const isChair = computed(() => session.value?.chair === myId.value && myId.value !== "");
   const isObserver = computed(() => me.value?.role === "observer");
+  /** The database is away; who keeps the records is told, others only when they want to vote. */
+  const recordsAway = computed(() => session.value?.records_away === true && (isChair.value || me.value?.role === "chair" || me.value?.role === "recorder"));
   const chairLost = computed(() => session.value !== null && !session.value.chair);
   /** Members with a tile: present ones, and those whose line has just broken. */
   const tiles = computed(() =>
@@ -271,7 +273,7 @@ export const useRoom = defineStore("room", () => {
 
   return {
     phase, over, refusal, line, view, myId, tracks, local, micOn, mediaConnected, replaced, playBlocked, said,
-    clockOffsetUs, dropped, unread, paused, client, session, people, me, observers, isChair, isObserver, chairLost, tiles, sharing,
+    clockOffsetUs, dropped, unread, paused, client, session, people, me, observers, isChair, isObserver, chairLost, recordsAway, tiles, sharing,
     enter, leave, abandon, request, setMic, nameOf,
   };
 });

@@ -54,7 +54,7 @@ quorum?: Quorum, };
  */
 export type ErrorCode = "bad_request" | "unsupported_version" | "too_large" | "too_deep" | "not_authenticated" | "invalid_credentials" | "token_invalid" | "token_expired" | "forbidden" | "not_found" | "conflict" | "invalid_sdp" | "unsupported_media" | "session_not_open" | "session_ended" | "not_chair" | "validation" | "password_too_weak" | "password_change_required" | "origin_refused" | "rate_limited" | "overloaded" | "storage_unavailable" | "restarting" | "internal";
 
-export type Event = { "kind": "participant_joined", participant: ParticipantView, } | { "kind": "participant_changed", participant: ParticipantView, } | { "kind": "participant_left", participant: string, reason: LeaveReason, } | { "kind": "counts", counts: Counts, } | { "kind": "session_state", state: SessionState, at_us: number, } | { "kind": "agenda", index: number, } | { "kind": "chair", chair?: string, may_take_over: boolean, } | { "kind": "chat", message: ChatMessage, } | { "kind": "slots", audio: number, video: number, } | { "kind": "assignments", assignments: Array<Assignment>, } | { "kind": "publish_layers", source: Source, active: [boolean, boolean, boolean], } | { "kind": "publish_codec", source: Source, codec: VideoCodec, } | { "kind": "track_paused", participant: string, source: Source, paused: boolean, } | { "kind": "speaker", participant?: string, } | { "kind": "recording", recording: RecordingView, } | { "kind": "muted", source: Source, by: string, } | { "kind": "replaced" } | { "kind": "may_publish" } | { "kind": "quality", participants: Array<ParticipantQuality>, } | { "kind": "media_connected", connected: boolean, };
+export type Event = { "kind": "participant_joined", participant: ParticipantView, } | { "kind": "participant_changed", participant: ParticipantView, } | { "kind": "participant_left", participant: string, reason: LeaveReason, } | { "kind": "counts", counts: Counts, } | { "kind": "session_state", state: SessionState, at_us: number, } | { "kind": "agenda", index: number, } | { "kind": "chair", chair?: string, may_take_over: boolean, } | { "kind": "chat", message: ChatMessage, } | { "kind": "slots", audio: number, video: number, } | { "kind": "assignments", assignments: Array<Assignment>, } | { "kind": "publish_layers", source: Source, active: [boolean, boolean, boolean], } | { "kind": "publish_codec", source: Source, codec: VideoCodec, } | { "kind": "track_paused", participant: string, source: Source, paused: boolean, } | { "kind": "speaker", participant?: string, } | { "kind": "recording", recording: RecordingView, } | { "kind": "records", away: boolean, } | { "kind": "muted", source: Source, by: string, } | { "kind": "replaced" } | { "kind": "may_publish" } | { "kind": "quality", participants: Array<ParticipantQuality>, } | { "kind": "media_connected", connected: boolean, };
 
 /**
  * Connection quality, 好 / 一般 / 差; what it is made of stands in docs/STATISTICS.md.
@@ -160,6 +160,10 @@ export type SessionSnapshot = { id: string,
  * Rule kind, e.g. `branch_assembly`; the client has the Chinese word.
  */
 kind: string, title: string, org_name: string, state: SessionState, planned_start_us: number, declared_open_us?: number, declared_closed_us?: number, agenda: Array<AgendaItem>, agenda_index?: number, participants: Array<ParticipantView>, counts: Counts, recording: RecordingView, 
+/**
+ * The database is away: [`crate::Event::Records`].
+ */
+records_away: boolean, 
 /**
  * Person presiding now; none while the chair is lost.
  */
