@@ -149,10 +149,8 @@ fn lecture() -> (World, Egress, Vec<(SocketAddr, Vec<u8>)>) {
 #[bench::frame_to_20(lecture())]
 fn fan_out(state: (World, Egress, Vec<(SocketAddr, Vec<u8>)>)) -> usize {
     let (mut world, mut egress, mut datagrams) = state;
-    let mut batch: Vec<Datagram<'_>> = datagrams
-        .iter_mut()
-        .map(|(src, bytes)| Datagram { src: Remote::udp(*src), data: bytes.as_mut_slice() })
-        .collect();
+    let mut batch: Vec<Datagram<'_>> =
+        datagrams.iter_mut().map(|(src, bytes)| Datagram::new(Remote::udp(*src), bytes)).collect();
     let now = world.now;
     world.shard.handle_batch(black_box(now), &mut batch, &mut egress, &mut Ignore);
     let sent = egress.bytes.len();

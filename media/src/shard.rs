@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slotmap::SlotMap;
 
@@ -27,7 +27,17 @@ use crate::transport::{DtlsIdentity, Remote};
 /// One received datagram; decrypted in place.
 pub struct Datagram<'a> {
     pub src: Remote,
+    /// How long before `now` of the call it arrived, as far as that is known: one call brings what
+    /// came since the last one, and congestion control must not take that for a burst.
+    pub waited: Duration,
     pub data: &'a mut [u8],
+}
+
+impl<'a> Datagram<'a> {
+    /// One that arrived just now.
+    pub fn new(src: Remote, data: &'a mut [u8]) -> Datagram<'a> {
+        Datagram { src, waited: Duration::ZERO, data }
+    }
 }
 
 /// Sealed datagrams to send, laid out so that each run is one GSO message.
@@ -284,7 +294,7 @@ impl Shard {
         }
     }
 
-    /// Takes what one receive call returned; all of it arrived at `now`.
+    /// Takes what one receive call returned; each arrived [`Datagram::waited`] before `now`.
     pub fn handle_batch(
         &mut self,
         now: Instant,
@@ -317,6 +327,21 @@ impl Shard {
 
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Connects a peer with these keys, without a handshake; for the fuzz targets.
+    #[cfg(feature = "given-keys")]
+    pub fn connect_with(
+        &mut self,
+        peer: PeerId,
+        keys: (crate::transport::SrtpTx, crate::transport::SrtpRx),
+    ) {
+        if let Some(key) = self.peer_by_id(peer)
+            && let Some(peer) = self.peers.get_mut(key)
+        {
+            peer.transport.connect_with(keys);
+            self.touch(key);
+        }
     }
 
     /// Bit/s that can be sent to a peer; None while nothing is known.

@@ -62,10 +62,8 @@ fn the_steady_packet_path_allocates_nothing() {
         // Media only: answering a check may allocate.
         let mut datagrams = world.intercept(a);
         datagrams.retain(|(_, bytes)| classify(bytes) == Packet::Rtp);
-        let mut batch: Vec<Datagram<'_>> = datagrams
-            .iter_mut()
-            .map(|(src, bytes)| Datagram { src: (*src).into(), data: bytes.as_mut_slice() })
-            .collect();
+        let mut batch: Vec<Datagram<'_>> =
+            datagrams.iter_mut().map(|(src, bytes)| Datagram::new((*src).into(), bytes)).collect();
         let now = world.now;
         let before = COUNT.with(Cell::get);
         world.shard.handle_batch(now, &mut batch, &mut egress, &mut Ignore);

@@ -64,7 +64,8 @@ fn real_datagrams(world: &mut World, bot: usize) -> Vec<Vec<u8>> {
         for bot in [stranger, bot] {
             for (src, bytes) in world.intercept(bot) {
                 // It arrives once as it is: what follows is somebody who read it on its way.
-                let mut batch = [Datagram { src: src.into(), data: &mut bytes.clone() }];
+                let mut once = bytes.clone();
+                let mut batch = [Datagram::new(src.into(), &mut once)];
                 let (now, shard) = (world.now, &mut world.shard);
                 shard.handle_batch(now, &mut batch, &mut world.egress, &mut world.taps);
                 real.push(bytes);
@@ -96,7 +97,7 @@ fn a_million_bad_datagrams_disturb_nobody_and_leave_nothing_behind() {
                 // A quarter with the forged address of somebody who is there.
                 let stranger = SocketAddr::from(([192, 0, 2, noise.next() as u8], 4_000));
                 let src = if noise.below(4) == 0 { known } else { stranger };
-                Datagram { src: src.into(), data }
+                Datagram::new(src.into(), data)
             })
             .collect();
         let (now, shard) = (world.now, &mut world.shard);

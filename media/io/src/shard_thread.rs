@@ -223,9 +223,9 @@ impl ShardThread {
                     self.core.forget_remote(remote);
                 }
                 LinkMessage::Arrived(mut arrived) => {
-                    let mut batch = batch(&mut arrived);
-                    add(&self.parts.shared.io.link_datagrams_in, batch.len() as u64);
                     let now = Instant::now();
+                    let mut batch = batch(now, &mut arrived);
+                    add(&self.parts.shared.io.link_datagrams_in, batch.len() as u64);
                     let Self { parts, core, egress, .. } = self;
                     parts.tap.set_now(now);
                     core.handle_batch(now, &mut batch, egress, &mut parts.tap);

@@ -88,9 +88,11 @@ impl Recorder {
         self.arrivals[number as usize % WINDOW] = self.ticks(now);
     }
 
-    /// Units of 250 µs, never 0 (which means "not received").
+    /// Units of 250 µs, never 0 (which means "not received"). Turns after twelve days, together with
+    /// the reference time.
     fn ticks(&self, now: Instant) -> u32 {
-        (now.saturating_duration_since(self.base).as_micros() / 250) as u32 + 256
+        let since = now.saturating_duration_since(self.base).as_micros() / 250;
+        (since as u32).wrapping_add(256).max(1)
     }
 
     fn at(&self, number: u64) -> u32 {
@@ -132,7 +134,7 @@ impl Recorder {
         while end < limit {
             let ticks = self.at(end);
             if ticks != 0 {
-                let Ok(delta) = i16::try_from(i64::from(ticks) - i64::from(last)) else { break };
+                let Ok(delta) = i16::try_from(ticks.wrapping_sub(last) as i32) else { break };
                 last = ticks;
                 deltas[received] = delta;
                 received += 1;
@@ -172,6 +174,7 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bwe::feedback::Feedback;
     use proptest::prelude::*;
 
     /// Reads feedback back: (sequence, arrival in 250 µs ticks if received).
@@ -236,6 +239,34 @@ mod tests {
             prop_assert_eq!(&sent[kept..], &heard[..]);
             prop_assert!(kept == 0 || seq.wrapping_sub(start) as usize > WINDOW);
             prop_assert!(recorder.due().is_none());
+        }
+    }
+
+    #[test]
+    fn the_reference_time_turns_after_twelve_days() {
+        let base = origin();
+        let turn = Duration::from_micros(250 << 32) - Duration::from_millis(64);
+        let (mut recorder, mut reference) = (Recorder::new(base), 0);
+        for (round, seq) in (0..400u64).step_by(4).enumerate() {
+            let at =
+                base + turn - Duration::from_secs(5) + Duration::from_millis(100) * round as u32;
+            let mut out = Vec::new();
+            for more in 0..4 {
+                let sent = at + Duration::from_millis(more * 7);
+                recorder.record(sent, (seq + more) as u16, 7);
+            }
+            recorder.write(at + INTERVAL, 1, &mut out);
+            let feedback = Feedback::parse(&out).unwrap();
+            if reference == 0 {
+                // The reader was there from the beginning.
+                reference = turn.as_micros() as i64;
+            }
+            reference = feedback.reference(reference);
+            for (status, more) in feedback.statuses().zip(0i64..) {
+                let arrival = Duration::from_micros((reference + status.arrival.unwrap()) as u64);
+                let expected = at - base + Duration::from_millis(64 + 7 * more as u64);
+                assert!(arrival.abs_diff(expected) < Duration::from_millis(1), "{arrival:?}");
+            }
         }
     }
 

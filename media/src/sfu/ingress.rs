@@ -57,7 +57,7 @@ impl Shard {
             last = Some((src, key));
             self.touch(key);
             match class {
-                Packet::Rtp => self.on_rtp(now, key, index, datagram.data, &mut work, tap),
+                Packet::Rtp => self.on_rtp(now, key, index, datagram, &mut work, tap),
                 Packet::Rtcp => self.on_rtcp(now, key, datagram.data, egress, tap),
                 _ => {
                     if let Some(peer) = self.peers.get_mut(key) {
@@ -114,10 +114,12 @@ impl Shard {
         now: Instant,
         key: PeerKey,
         index: usize,
-        data: &mut [u8],
+        datagram: &mut Datagram<'_>,
         work: &mut Vec<Work>,
         tap: &mut dyn TapSink,
     ) {
+        let arrived = now.checked_sub(datagram.waited).unwrap_or(now);
+        let data = &mut *datagram.data;
         let Some(peer) = self.peers.get_mut(key) else {
             return self.counters.drop_unmapped += 1;
         };
@@ -134,7 +136,7 @@ impl Shard {
         };
         let mut scan = Scan::read(plain, &header, &peer.kinds);
         if let Some(sequence) = scan.twcc {
-            peer.twcc.record(now, sequence, header.ssrc);
+            peer.twcc.record(arrived, sequence, header.ssrc);
         }
         let known = peer.bindings.iter().find(|binding| binding.ssrc == header.ssrc).copied();
         let Some(binding) = known.or_else(|| self.bind(now, key, &header, plain, &scan)) else {

@@ -145,7 +145,7 @@ impl Shard {
         for packet in &batch.packets {
             let (data, after) = rest.split_at_mut(usize::from(packet.len));
             rest = after;
-            datagrams.push(Datagram { src: NOWHERE, data });
+            datagrams.push(Datagram::new(NOWHERE, data));
             let index = datagrams.len() - 1;
             let data = &*datagrams[index].data;
             self.take_relayed(now, (packet.track, packet.layer), index, data, &mut work, tap);

@@ -194,7 +194,7 @@ impl Shard {
         let src = NOWHERE;
         for (_, len) in &works {
             let (data, after) = rest.split_at_mut(*len);
-            batch.push(Datagram { src, data });
+            batch.push(Datagram::new(src, data));
             rest = after;
         }
         let works: Vec<Work> = works.into_iter().map(|(work, _)| work).collect();

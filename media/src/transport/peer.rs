@@ -207,6 +207,15 @@ impl Peer {
         }
     }
 
+    /// Connected with these keys, as after a handshake.
+    #[cfg(feature = "given-keys")]
+    pub fn connect_with(&mut self, (tx, rx): (SrtpTx, SrtpRx)) {
+        if let Some(dtls) = &mut self.dtls {
+            dtls.skip();
+            self.after_dtls(Some(DtlsEvent::Connected(tx, rx)));
+        }
+    }
+
     fn end(&mut self, why: Gone) {
         self.state = PeerState::Ended;
         self.srtp = None;

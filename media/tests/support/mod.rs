@@ -18,7 +18,7 @@ use str0m::change::SdpAnswer;
 use str0m::format::Codec as Format;
 use str0m::media::{Direction, MediaKind, Mid, Pt, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::rtcp::{Nack, Rtcp};
+use str0m::rtp::rtcp::{Nack, Rtcp, Twcc};
 use str0m::rtp::{ExtensionValues, RawPacket, RtpWrite};
 use str0m::{Candidate, Event as BotEvent, Input, Output, Rtc};
 use str0m_netem::{Input as LinkInput, Netem, NetemConfig, Output as LinkOutput};
@@ -120,6 +120,8 @@ pub struct Bot {
     pub connected: bool,
     pub received: Vec<Received>,
     pub key_requests: Vec<(Duration, Option<String>)>,
+    /// What it was told of its packets (of a bot that reads RTCP).
+    pub told: Vec<Twcc>,
     pub publications: Vec<(String, Source)>,
     pub senders: Vec<Sender>,
     up: Netem<Vec<u8>>,
@@ -249,6 +251,7 @@ impl World {
             connected: false,
             received: Vec::new(),
             key_requests: Vec::new(),
+            told: Vec::new(),
             publications: Vec::new(),
             senders: Vec::new(),
             up: Netem::new(NetemConfig::new()),
@@ -492,10 +495,8 @@ impl World {
                 }
             }
         }
-        let mut batch: Vec<Datagram<'_>> = arrived
-            .iter_mut()
-            .map(|(src, bytes)| Datagram { src: (*src).into(), data: bytes.as_mut_slice() })
-            .collect();
+        let mut batch: Vec<Datagram<'_>> =
+            arrived.iter_mut().map(|(src, bytes)| Datagram::new((*src).into(), bytes)).collect();
         if !batch.is_empty() {
             self.shard.handle_batch(now, &mut batch, &mut self.egress, &mut self.taps);
         }
@@ -579,11 +580,11 @@ impl Bot {
                     self.keep(&out.contents);
                     self.up.handle_input(LinkInput::Packet(now, out.contents.to_vec()));
                 }
-                Ok(Output::Event(BotEvent::RawPacket(raw))) => {
-                    if let RawPacket::RtcpRx(Rtcp::Nack(nack)) = *raw {
-                        self.send_again(now, &nack);
-                    }
-                }
+                Ok(Output::Event(BotEvent::RawPacket(raw))) => match *raw {
+                    RawPacket::RtcpRx(Rtcp::Nack(nack)) => self.send_again(now, &nack),
+                    RawPacket::RtcpRx(Rtcp::Twcc(told)) => self.told.push(told),
+                    _ => {}
+                },
                 Ok(Output::Event(event)) => self.on_event(now - start, event),
             }
         }

@@ -348,7 +348,7 @@ impl Wire {
             let mut batch: Vec<Datagram<'_>> = chunk
                 .iter_mut()
                 .zip(addresses)
-                .map(|((_, data), addr)| Datagram { src: Remote::udp(*addr), data })
+                .map(|((_, data), addr)| Datagram::new(Remote::udp(*addr), data))
                 .collect();
             self.shard.handle_batch(self.now, &mut batch, &mut self.egress, &mut self.taps);
             self.deliver();

@@ -123,6 +123,17 @@ export class Net {
     this.rules(this.client, `chain out { type filter hook output priority 0; oifname "lo" accept; ${verdicts} }`);
   }
 
+  /** What the browser's machine sends is held to `kbits` a second, with a queue of 200 ms; null: as fast as it goes. */
+  limit(kbits) {
+    const tc = (...args) => spawnSync('ip', ['netns', 'exec', this.client, 'tc', 'qdisc', ...args], { encoding: 'utf8' });
+    if (kbits === null) {
+      tc('del', 'dev', 'eth0', 'root');
+      return;
+    }
+    const done = tc('replace', 'dev', 'eth0', 'root', 'tbf', 'rate', `${kbits}kbit`, 'burst', '3kb', 'latency', '200ms');
+    if (done.status !== 0) throw new Error(`tc: ${done.stderr}`);
+  }
+
   /** The NAT gets another public address: whatever it had mapped is lost. */
   rebind() {
     ip('-n', this.router, 'addr', 'add', `${this.other}/24`, 'dev', 'wan');

@@ -3,10 +3,9 @@
 //! `cargo dev fuzz` runs libFuzzer on each; `tests/replay.rs` runs the seeds and every input that
 //! once failed (`seeds/`, `crashes/`) in the ordinary tests.
 
+mod meeting;
 mod parsers;
 mod shard;
-#[path = "../../../media/tests/support/mod.rs"]
-mod support;
 
 pub use parsers::{dtls, rtcp, rtp, sdp, stun};
 pub use shard::shard;

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use media::api::{OfferRequest, OwnerId, PeerId, RoomId, Source, Watch};
-use media::shard::Datagram;
-use str0m::format::Codec as Format;
+use media::api::{TrackView, View};
 
+use crate::meeting::{Meeting, ROOM};
 use crate::parsers::OFFER;
-use crate::support::{ROOM, World};
 
 /// Where another room's things happen.
 const OTHER: RoomId = RoomId(8);
-/// Bots that talk; only the third is told what to do.
-const SPEAKER: usize = 0;
+/// Members that talk; only the third is told what to do.
+const SPEAKER_TAG: u8 = 1;
 const LISTENER: usize = 1;
 const OPS: usize = 200;
 
@@ -35,12 +34,24 @@ enum Op {
         mask: u8,
         twice: bool,
     },
-    /// An authenticated RTP packet with any payload.
+    /// An authentic RTP packet with any payload.
     Payload {
         video: bool,
         bytes: Vec<u8>,
         marker: bool,
-        ticks: u16,
+        lost: u8,
+    },
+    /// Any RTP packet, authentic.
+    Rtp(Vec<u8>),
+    /// Any RTCP packet, authentic.
+    Rtcp(Vec<u8>),
+    /// What the third shows of a person.
+    View {
+        owner: u8,
+        source: u8,
+        width: u16,
+        visible: bool,
+        priority: u8,
     },
     Offer {
         peer: u8,
@@ -86,65 +97,63 @@ fn room(own: bool) -> RoomId {
 
 /// Runs the operations that `data` spells; panics when the bystanders are disturbed.
 pub fn shard(data: &[u8]) {
-    let mut world = World::new();
-    world.join(1, &[Source::Microphone, Source::Camera], 1, 1);
-    world.join(2, &[], 3, 3);
-    let third = world.join(3, &[Source::Microphone, Source::Camera], 2, 2);
+    let mut meeting = Meeting::new();
+    meeting.join(1, &[Source::Microphone, Source::Camera], 1, 1);
+    meeting.join(2, &[], 3, 3);
+    let third = meeting.join(3, &[Source::Microphone, Source::Camera], 2, 2);
     let mut input = Unstructured::new(data);
     for _ in 0..OPS {
         if input.is_empty() {
             break;
         }
         let Ok(op) = Op::arbitrary(&mut input) else { break };
-        apply(&mut world, third, op);
-        world.drain_events();
-        world.events.clear();
-        check(&world);
+        apply(&mut meeting, third, op);
     }
-    // Whatever was done, two people who did nothing still see and hear each other.
-    let before = world.bots[LISTENER].received.len();
-    world.talk(Duration::from_millis(1_200));
-    let heard = &world.bots[LISTENER].received[before..];
-    let of_speaker = heard.iter().filter(|packet| packet.tag().0 == world.bots[SPEAKER].tag);
-    let count = of_speaker.count();
-    assert!(count >= 60, "only {count} packets of the speaker arrive");
+    // Whatever was done, two people who did nothing still see and hear each other: 60 packets of
+    // sound and 150 of the picture.
+    meeting.members[LISTENER].heard.clear();
+    meeting.talk(Duration::from_millis(1_200));
+    let count = meeting.members[LISTENER].heard.get(&SPEAKER_TAG).copied().unwrap_or(0);
+    assert!(count >= 190, "only {count} packets of the speaker arrive: {:?}", meeting.shard.counters());
 }
 
-fn apply(world: &mut World, third: usize, op: Op) {
+fn apply(meeting: &mut Meeting, third: usize, op: Op) {
+    let now = meeting.now;
     match op {
-        Op::Talk(ms) => world.talk(Duration::from_millis(u64::from(ms))),
-        Op::Advance(ms) => world.run(Duration::from_millis(u64::from(ms % 3_000))),
+        Op::Talk(ms) => meeting.talk(Duration::from_millis(u64::from(ms))),
+        Op::Advance(ms) => meeting.advance(Duration::from_millis(u64::from(ms % 3_000))),
         Op::Datagram { from, mut bytes } => {
             bytes.truncate(1_500);
-            feed(world, from, &mut bytes);
+            feed(meeting, from, &mut bytes);
         }
         Op::Bent { from, at, mask, twice } => {
-            for (_, mut bytes) in world.intercept(third) {
-                let length = bytes.len().max(1);
-                if let Some(byte) = bytes.get_mut(usize::from(at) % length) {
-                    *byte ^= mask;
-                }
-                let mut again = bytes.clone();
-                feed(world, from, &mut bytes);
-                if twice {
-                    feed(world, from, &mut again);
-                }
+            let Some(mut bytes) = meeting.members[third].sent.last().cloned() else { return };
+            let length = bytes.len().max(1);
+            if let Some(byte) = bytes.get_mut(usize::from(at) % length) {
+                *byte ^= mask;
+            }
+            for mut bytes in std::iter::repeat_n(bytes, 1 + usize::from(twice)) {
+                feed(meeting, from, &mut bytes);
             }
         }
-        Op::Payload { video, mut bytes, marker, ticks } => {
+        Op::Payload { video, mut bytes, marker, lost } => {
             bytes.truncate(1_100);
-            let format = if video { Format::Vp8 } else { Format::Opus };
-            let pt = world.pt(third, format);
-            let sender = usize::from(video);
-            world.send_payload(
-                third,
-                sender,
-                pt,
-                bytes,
-                ticks.into(),
-                marker,
-                (!video).then_some(-30),
-            );
+            meeting.skip(third, usize::from(video), u64::from(lost));
+            meeting.send(third, usize::from(video), marker, &bytes);
+        }
+        Op::Rtp(mut bytes) => {
+            bytes.truncate(1_400);
+            meeting.send_rtp(third, bytes);
+        }
+        Op::Rtcp(mut bytes) => {
+            bytes.truncate(1_400);
+            meeting.send_rtcp(third, bytes);
+        }
+        Op::View { owner, source: which, width, visible, priority } => {
+            let owner = OwnerId(peer(owner).0 % 3 + 1);
+            let view = View { width, height: width, visible, priority };
+            let views = [TrackView { owner, source: source(which), view }];
+            meeting.shard.set_view(now, ROOM, PeerId(3), &views);
         }
         Op::Offer { peer: number, room: own, text, may_publish } => {
             let mut sdp = OFFER.as_bytes().to_vec();
@@ -162,36 +171,23 @@ fn apply(world: &mut World, third: usize, op: Op) {
                 may_capture: true,
                 watch: Watch::Everyone,
             };
-            let _ = world.shard.offer(world.now, request);
+            let _ = meeting.shard.offer(now, request);
         }
         Op::Enabled { peer: number, source: which, on } => {
-            world.shard.set_enabled(world.now, ROOM, peer(number), source(which), on);
+            meeting.shard.set_enabled(now, ROOM, peer(number), source(which), on);
         }
-        Op::Capture { room: own, on } => world.shard.set_capture(room(own), on),
-        Op::MayCapture { peer: number, on } => world.shard.set_may_capture(peer(number), on),
-        Op::Remove { peer: number } => world.shard.remove_peer(world.now, ROOM, peer(number)),
-        Op::Open { room: own } => world.shard.open_room(room(own)),
+        Op::Capture { room: own, on } => meeting.shard.set_capture(room(own), on),
+        Op::MayCapture { peer: number, on } => meeting.shard.set_may_capture(peer(number), on),
+        Op::Remove { peer: number } => meeting.shard.remove_peer(now, ROOM, peer(number)),
+        Op::Open { room: own } => meeting.shard.open_room(room(own)),
         // The bystanders' own room stays.
-        Op::Close => world.shard.close_room(world.now, OTHER),
+        Op::Close => meeting.shard.close_room(now, OTHER),
     }
 }
 
 /// The bystanders' real addresses are among the sources: an attacker can forge them.
-fn feed(world: &mut World, from: u8, bytes: &mut [u8]) {
+fn feed(meeting: &mut Meeting, from: u8, bytes: &mut [u8]) {
     let stranger = ([192, 0, 2, from], 4_000 + u16::from(from)).into();
-    let src = world.bots.get(usize::from(from)).map_or(stranger, |bot| bot.addr);
-    let mut batch = [Datagram { src: src.into(), data: bytes }];
-    let now = world.now;
-    world.shard.handle_batch(now, &mut batch, &mut world.egress, &mut world.taps);
-    check(world);
-    world.egress.clear();
-    world.taps.0.clear();
-}
-
-/// What is to be sent lies in the buffer, in datagrams that fit a network.
-fn check(world: &World) {
-    for run in &world.egress.runs {
-        assert!(run.start + run.len <= world.egress.bytes.len());
-        assert!(run.len > 0 && run.segment > 0 && run.segment <= 1_500, "{run:?}");
-    }
+    let src = meeting.members.get(usize::from(from)).map_or(stranger, |member| member.addr);
+    meeting.arrive(src, bytes);
 }

@@ -11,6 +11,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::time::Instant;
+
 use media::shard::Run;
 use media::transport::{Remote, Via};
 use tokio::sync::mpsc;
@@ -47,11 +49,13 @@ pub(crate) struct Arrived {
     pub src: Remote,
     pub data: Vec<u8>,
     pub lengths: Vec<u16>,
+    /// When the stream was read: the shard may come to it later.
+    pub at: Instant,
 }
 
 impl Arrived {
     pub fn new(src: Remote) -> Self {
-        Self { src, data: Vec::new(), lengths: Vec::new() }
+        Self { src, data: Vec::new(), lengths: Vec::new(), at: Instant::now() }
     }
 
     /// Longer than a datagram can be: left out.

@@ -1,6 +1,7 @@
 //! The ways that one shard's thread knows, and what it does with the queue from them.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use media::shard::{Datagram, Egress};
 use media::transport::Via;
@@ -55,13 +56,14 @@ impl LinkTable {
 }
 
 /// The datagrams of a message as the core takes them.
-pub(crate) fn batch(arrived: &mut Arrived) -> Vec<Datagram<'_>> {
-    let Arrived { src, data, lengths } = arrived;
+pub(crate) fn batch(now: Instant, arrived: &mut Arrived) -> Vec<Datagram<'_>> {
+    let Arrived { src, data, lengths, at } = arrived;
+    let waited = now.saturating_duration_since(*at);
     let mut rest = data.as_mut_slice();
     let mut batch = Vec::with_capacity(lengths.len());
     for &length in lengths.iter() {
         let Some((datagram, after)) = rest.split_at_mut_checked(usize::from(length)) else { break };
-        batch.push(Datagram { src: *src, data: datagram });
+        batch.push(Datagram { src: *src, waited, data: datagram });
         rest = after;
     }
     batch

@@ -80,7 +80,7 @@ impl Rig {
         let LinkMessage::Arrived(mut arrived) = self.heard(shard).await else {
             panic!("datagrams")
         };
-        let batch = batch(&mut arrived);
+        let batch = batch(arrived.at, &mut arrived);
         (batch[0].src, batch.iter().map(|datagram| datagram.data.to_vec()).collect())
     }
 

@@ -43,6 +43,9 @@ fn open(address: SocketAddr, buffer: usize, offload: bool) -> io::Result<Bound> 
         };
         let _ = set(&socket, level, name, 1);
     }
+    // When each datagram came, by the kernel: the shard reads them a batch at a time, and later when
+    // it has much to do.
+    let _ = set(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
     socket.bind(&address.into())?;
     // Neither is needed to work: an old kernel sends and receives one by one.
     let gso = offload && set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();

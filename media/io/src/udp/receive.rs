@@ -4,6 +4,7 @@ use std::io;
 use std::mem::zeroed;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use media::shard::Datagram;
 
@@ -17,7 +18,10 @@ const MESSAGE: usize = 65_536;
 
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
-struct Control([u8; 64]);
+struct Control([u8; 128]);
+
+/// A stamp older than this is none: the wall clock was set.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What one call brought, before it is cut into datagrams.
 #[derive(Clone, Copy)]
@@ -25,6 +29,8 @@ struct Message {
     source: SocketAddr,
     len: usize,
     segment: usize,
+    /// Since the kernel took it in; of glued datagrams the first has the stamp of all.
+    waited: Duration,
 }
 
 /// Totals of a receive call.
@@ -58,7 +64,7 @@ impl Receiver {
                 data: vec![0; MESSAGES * MESSAGE],
                 names: vec![zeroed(); MESSAGES],
                 vectors: vec![zeroed(); MESSAGES],
-                controls: vec![Control([0; 64]); MESSAGES],
+                controls: vec![Control([0; 128]); MESSAGES],
                 headers: vec![zeroed(); MESSAGES],
                 messages: Vec::with_capacity(MESSAGES),
                 scratch: Vec::with_capacity(MESSAGES * 64),
@@ -90,6 +96,7 @@ impl Receiver {
                 error => Err(error),
             };
         }
+        let read = wall_clock();
         let mut received = Received { full: count as usize == MESSAGES, ..Received::default() };
         self.messages.clear();
         for index in 0..count as usize {
@@ -105,13 +112,15 @@ impl Receiver {
                 locals.note(source, local);
             }
             let source = source.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
-            self.messages.push(Message { source, len, segment });
+            let waited = about.stamp.map_or(Duration::ZERO, |stamp| waited(stamp, read));
+            self.messages.push(Message { source, len, segment, waited });
         }
 
         let mut batch = recycle(std::mem::take(&mut self.scratch));
         for (message, data) in self.messages.iter().zip(self.data.chunks_exact_mut(MESSAGE)) {
             let datagrams = data[..message.len].chunks_mut(message.segment);
-            batch.extend(datagrams.map(|data| Datagram { src: message.source.into(), data }));
+            let (src, waited) = (message.source.into(), message.waited);
+            batch.extend(datagrams.map(|data| Datagram { src, waited, data }));
         }
         received.datagrams = batch.len();
         if !batch.is_empty() {
@@ -151,6 +160,8 @@ struct About {
     segment: Option<usize>,
     /// Which of our addresses it was sent to.
     local: Option<IpAddr>,
+    /// When it came, since 1970 by the wall clock.
+    stamp: Option<Duration>,
 }
 
 fn about(header: &libc::msghdr) -> About {
@@ -171,6 +182,9 @@ fn about(header: &libc::msghdr) -> About {
                     about.local =
                         Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into());
                 }
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    about.stamp = duration(data.cast::<libc::timespec>().read_unaligned());
+                }
                 (libc::SOL_IPV6, libc::IPV6_PKTINFO) => {
                     let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
                     about.local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).to_canonical());
@@ -182,6 +196,24 @@ fn about(header: &libc::msghdr) -> About {
     }
     about.local = about.local.filter(|local| nameable(*local));
     about
+}
+
+fn duration(time: libc::timespec) -> Option<Duration> {
+    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
+}
+
+/// The clock of the kernel's stamps. Only differences of two readings within a call are used, so that
+/// nothing follows it when it is set.
+fn wall_clock() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a writable timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut time) };
+    duration(time).unwrap_or_default()
+}
+
+/// How long what came at `stamp` lay there when it was read.
+fn waited(stamp: Duration, read: Duration) -> Duration {
+    read.checked_sub(stamp).filter(|waited| *waited <= LONGEST_WAIT).unwrap_or_default()
 }
 
 /// IPv4 that came over a dual-stack socket is IPv4 to us, as it is to the peer.

@@ -1,6 +1,6 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use media::shard::{Class, Egress, Run};
 use proptest::prelude::*;
@@ -170,6 +170,51 @@ fn the_longest_and_the_empty_datagram_come_through() {
     let to = bind(loopback(), BUFFER, true).unwrap();
     from.socket.send_to(&[], to.address).unwrap();
     send_and_read(&from.socket, true, &[65_507, 1], true);
+}
+
+/// Spins: nothing that waits is exact enough here.
+fn after(time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn what_is_read_at_once_still_came_one_after_the_other() {
+    let from = bind(loopback(), BUFFER, true).unwrap();
+    let to = bind(loopback(), BUFFER, true).unwrap();
+    let mut receiver = Receiver::new();
+    let mut waits = |count: usize| {
+        let mut waits = Vec::new();
+        while waits.len() < count {
+            let locals = &mut Locals::default();
+            receiver
+                .receive(&to.socket, locals, |batch| waits.extend(batch.iter().map(|d| d.waited)))
+                .unwrap();
+        }
+        waits
+    };
+    // The kernel begins to stamp a moment after it was asked to.
+    let asked = Instant::now();
+    loop {
+        assert!(asked.elapsed() < Duration::from_secs(5), "no stamps");
+        from.socket.send_to(b"first", to.address).unwrap();
+        after(Duration::from_millis(1));
+        if waits(1)[0] >= Duration::from_millis(1) {
+            break;
+        }
+    }
+    let pause = Duration::from_millis(20);
+    for pair in [[900, 900], [900, 500]] {
+        for size in pair {
+            from.socket.send_to(&vec![7; size], to.address).unwrap();
+            after(pause);
+        }
+        let waits = waits(2);
+        // The two clocks may be steered apart a little.
+        assert!(waits[0] - waits[1] > pause * 9 / 10 && waits[1] > pause * 9 / 10, "{waits:?}");
+    }
 }
 
 proptest! {
