@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media::api::{Event, Source};
+use media::shard::Datagram;
+use media::transport::{Packet, classify};
 use str0m_netem::{Bitrate, DataSize, NetemConfig, Probability, RandomLoss};
 use support::{Received, World};
 
@@ -116,6 +118,45 @@ fn capacity_falls_and_comes_back() {
     // 50 a second were sent; the queue of the link overflows once.
     let heard = audio(&world, b).count();
     assert!(heard > 50 * 43 * 95 / 100, "{heard} of {}", 50 * 43);
+}
+
+/// What a busy shard reads late and at once did not come at once.
+#[test]
+fn a_publisher_is_told_when_its_packets_came_not_when_they_were_read() {
+    let mut world = World::new();
+    let a = world.bot_with(1, false, true);
+    world.offer(a, &[Source::Microphone], 0, 0);
+    world.until_connected(a);
+    world.talk(Duration::from_secs(1));
+    world.bots[a].told.clear();
+    let mut came = Vec::new();
+    for _ in 0..10 {
+        world.send_audio(a, 0, -20);
+        let sent = world.intercept(a).into_iter().filter(|(_, data)| classify(data) == Packet::Rtp);
+        came.extend(sent.map(|(src, data)| (world.now, src, data)));
+        world.advance(Duration::from_millis(5));
+    }
+    assert_eq!(came.len(), 10);
+    let now = world.now;
+    let mut batch: Vec<Datagram<'_>> = came
+        .iter_mut()
+        .map(|(at, src, data)| Datagram { src: (*src).into(), waited: now - *at, data })
+        .collect();
+    world.shard.handle_batch(now, &mut batch, &mut world.egress, &mut world.taps);
+    drop(batch);
+    // Eighty milliseconds after the first came, not after it was read.
+    world.run(Duration::from_millis(35));
+    let told = world.bots[a].told.iter().cloned();
+    let times: Vec<_> = told.flat_map(|told| told.into_iter(now, 0.into())).collect();
+    let times: Vec<_> = times.into_iter().filter_map(|(_, _, at)| at).collect();
+    assert_eq!(times.len(), 10);
+    for pair in times.windows(2) {
+        let apart = pair[1] - pair[0];
+        assert!(
+            apart.abs_diff(Duration::from_millis(5)) <= Duration::from_micros(250),
+            "{apart:?}"
+        );
+    }
 }
 
 #[test]
@@ -270,6 +311,104 @@ fn the_only_layer_is_paused_when_the_link_is_thin_and_not_before_that_is_sure() 
     world.talk(Duration::from_secs(12));
     assert_eq!(told(&world), [true, false], "and it comes again");
     assert!(world.shard.counters().probes_out > 20, "found by probes");
+}
+
+/// Two cameras of one layer each and 600 kbit/s, their microphones, and a viewer.
+struct TwoCameras {
+    world: World,
+    bots: Vec<usize>,
+    viewer: usize,
+    /// Seconds, whose picture, and whether it was paused or comes again.
+    told: Vec<(f64, u128, bool)>,
+}
+
+impl TwoCameras {
+    /// `kbits` to the viewer, with a queue of so many milliseconds.
+    fn new(kbits: u64, queue: u64) -> TwoCameras {
+        let mut world = World::new();
+        let publisher = |tag| {
+            let bot = world.bot(tag, false);
+            world.offer(bot, &[Source::Microphone, Source::Camera], 0, 0);
+            world.until_connected(bot);
+            bot
+        };
+        let bots: Vec<usize> = (1..3).map(publisher).collect();
+        let viewer = world.join(3, &[], 2, 2);
+        let thin =
+            link(kbits).link(Bitrate::kbps(kbits), DataSize::bytes((kbits * queue / 8) as i64));
+        world.links(viewer, NetemConfig::new(), thin);
+        TwoCameras { world, bots, viewer, told: Vec::new() }
+    }
+
+    fn run(&mut self, seconds: u64) {
+        let until = self.world.elapsed() + Duration::from_secs(seconds);
+        while self.world.elapsed() < until {
+            let ms = self.world.elapsed().as_millis();
+            for (at, bot) in self.bots.iter().enumerate() {
+                if ms.is_multiple_of(20) {
+                    self.world.send_audio(*bot, 0, -20);
+                }
+                if ms % 66 == 33 * at as u128 {
+                    self.world.send_frame(*bot, 1, 5, 1_000);
+                }
+            }
+            self.world.run(Duration::from_millis(1));
+            let at = self.world.elapsed().as_secs_f64();
+            for event in self.world.events.drain(..) {
+                if let Event::TrackPaused { owner, paused, .. } = event {
+                    self.told.push((at, owner.0, paused));
+                }
+            }
+        }
+    }
+
+    /// Packets of each camera, and of sound, that came since.
+    fn came(&self, since: Duration) -> ([usize; 2], usize) {
+        let late = |packet: &&Received| packet.at > since;
+        let of = |bot: &usize| {
+            let tag = self.world.bots[*bot].tag;
+            let all = self.world.bots[self.viewer].received.iter().filter(late);
+            all.filter(|packet| packet.payload.len() > 60 && packet.tag().0 == tag).count()
+        };
+        (
+            [of(&self.bots[0]), of(&self.bots[1])],
+            audio(&self.world, self.viewer).filter(late).count(),
+        )
+    }
+}
+
+#[test]
+fn of_two_cameras_that_do_not_fit_one_stays_and_the_other_is_not_shown_in_turns() {
+    for (kbits, queue) in [(1_000, 150), (1_000, 1_000), (850, 400)] {
+        let mut two = TwoCameras::new(kbits, queue);
+        two.run(30);
+        let early = two.told.len();
+        let from = two.world.elapsed();
+        two.run(40);
+        let (cameras, sound) = two.came(from);
+        let (told, viewer) = (&two.told, two.viewer);
+        println!(
+            "{kbits} kbit/s, {queue} ms: {told:?}, {cameras:?}, {sound} of sound, estimate {}",
+            estimate(&two.world, viewer)
+        );
+        assert!((1..=5).contains(&early), "found out soon, by few attempts: {told:?}");
+        assert!(told.len() - early <= 2, "at most one attempt after that: {told:?}");
+        assert!(
+            told.iter().all(|(_, owner, _)| *owner == told[0].1),
+            "always the same one: {told:?}"
+        );
+        assert!(told.last().is_some_and(|(_, _, paused)| *paused), "{told:?}");
+        // 15 frames of five packets a second.
+        assert!(cameras[0] > 40 * 75 * 95 / 100, "{cameras:?}");
+        assert!(cameras[1] < 40 * 75 / 10, "{cameras:?}");
+        assert!(sound > 40 * 100 * 97 / 100, "{sound}");
+        // And when there is room for both, both are shown, and stay.
+        two.world.links(viewer, NetemConfig::new(), link(4_000));
+        let from = two.world.elapsed().as_secs_f64();
+        two.run(15);
+        let after: Vec<_> = two.told.iter().filter(|(at, _, _)| *at > from).collect();
+        assert!(matches!(after[..], [(_, _, false)]), "{after:?}");
+    }
 }
 
 #[test]

@@ -19,6 +19,13 @@ const EXTREME: f64 = 0.4;
 /// A cut was a test if what is sent fell by this much, and has an answer after this time (µs).
 const FELL: f64 = 0.85;
 const ANSWER: u64 = 1_200_000;
+/// Growth after a cut must be shown by traffic: not above this times what arrives, plus a little.
+/// More is proven by probes.
+const AHEAD: f64 = 1.5;
+const AHEAD_MORE: f64 = 10_000.0;
+/// Weight of a judgement in the steady share: loss that never stops counts, however few packets each
+/// judgement has.
+const STEADY: f64 = 0.15;
 /// How much more than its own a link may lose before the rate is cut again.
 const MARGIN: f64 = 0.05;
 
@@ -45,6 +52,8 @@ pub struct Loss {
     /// Loss of the link itself.
     own: f64,
     share: f64,
+    /// Mean and squared error of the mean of the last few judgements.
+    steady: (f64, f64),
     test: Option<Test>,
     /// The last judgement found too much: one burst, or a way that was gone, is no congestion.
     suspected: bool,
@@ -172,7 +181,11 @@ impl Loss {
         let own = self.own;
         // Few packets say little: twice the standard error is not held against the link.
         let error = (share * (1.0 - share) / f64::from(count.max(1))).sqrt();
-        let high = share - 2.0 * error > HIGH.max(own + MARGIN);
+        let bar = HIGH.max(own + MARGIN);
+        self.steady.0 += STEADY * (share - self.steady.0);
+        self.steady.1 = (1.0 - STEADY).powi(2) * self.steady.1 + (STEADY * error).powi(2);
+        let steady = self.steady.0 - 3.0 * self.steady.1.sqrt() > bar;
+        let high = share - 2.0 * error > bar || steady && share > bar;
         if std::mem::replace(&mut self.suspected, high) && high {
             self.cut = Some(now);
             if self.test.is_none() {
@@ -188,7 +201,8 @@ impl Loss {
         } else if share < LOW + own
             && let Some(limit) = &mut self.limit
         {
-            *limit = *limit * 1.08 + 1_000.0;
+            let most = AHEAD * arriving as f64 + AHEAD_MORE;
+            *limit = (*limit * 1.08 + 1_000.0).min(most.max(*limit));
             if *limit > 1.5 * rate as f64 {
                 self.limit = None;
             }

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::allocator::{Claim, MAX_CLAIMS, STEPS, divide};
+use super::allocator::{Claim, MAX_CLAIMS, STEPS, divide, one_by_one};
+use super::backoff::Decided;
 use super::layer::{Layer, Measured};
 use super::peer::PeerKey;
 use super::track::Track;
@@ -117,20 +118,22 @@ impl Shard {
         }
         let sound = peer.downlink.sound(now).max(if audio { SOUND } else { 0 });
         let estimate = peer.downlink.divide(now, sound + wanted);
-        let may_raise = peer.downlink.is_calm(now);
+        let (may_raise, may_resume) = peer.downlink.may_raise(now);
         let may_pause = peer.downlink.may_pause(now);
         let before = claims;
+        let mut resumed = false;
         match estimate {
             Some(estimate) => {
                 let budget = estimate.saturating_sub(sound);
                 divide(budget, &mut claims[..count], may_raise, may_pause);
+                resumed = one_by_one(&before[..count], &mut claims[..count], may_resume);
             }
             None => claims[..count].iter_mut().for_each(|c| c.granted = c.steps.checked_sub(1)),
         }
         let lowered = (0..count).any(|at| claims[at].granted < before[at].granted);
         let raised = (0..count).any(|at| claims[at].granted > before[at].granted);
         let paused = claims[..count].iter().any(|claim| claim.granted.is_none());
-        peer.downlink.decided(now, (lowered, raised, paused));
+        peer.downlink.decided(now, Decided { lowered, raised, resumed, paused });
         for at in 0..count {
             let (index, ladder) = slots[at];
             if let Some(slot) = self.peers.get_mut(key).and_then(|p| p.slots.get_mut(index)) {

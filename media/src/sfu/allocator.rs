@@ -94,6 +94,27 @@ pub fn divide(budget: u64, claims: &mut [Claim], may_raise: bool, may_pause: boo
     }
 }
 
+/// Of several pictures that were paused and could come again only the first does, and nothing else
+/// is raised meanwhile: what it costs is known a moment later, and what the link makes of it.
+/// Without `may_resume` not even that. True: one comes again.
+pub fn one_by_one(before: &[Claim], claims: &mut [Claim], may_resume: bool) -> bool {
+    let again = |before: &Claim, claim: &Claim| {
+        before.granted.is_none() && !before.fresh && claim.granted.is_some()
+    };
+    let waiting = claims.iter().zip(before).enumerate();
+    let first = waiting
+        .filter(|(_, (claim, before))| again(before, claim))
+        .min_by_key(|(at, (claim, _))| (claim.rank, *at))
+        .map(|(at, _)| at);
+    let Some(first) = first else { return false };
+    for (at, (claim, before)) in claims.iter_mut().zip(before).enumerate() {
+        if !before.fresh && (at != first || !may_resume) {
+            claim.granted = claim.granted.min(before.granted);
+        }
+    }
+    may_resume
+}
+
 /// Pictures of one subscriber that are divided among; as many slots as it can have.
 pub const MAX_CLAIMS: usize = 64;
 
@@ -253,6 +274,27 @@ mod tests {
         let thin = at(300_000);
         assert_eq!(thin[20], Some(0), "the screen is the last to go");
         assert_eq!(thin.iter().flatten().count(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_paused_comes_again_one_by_one(claims in claims(), budget in 0u64..9_000_000) {
+            let all = run(budget, &claims, true);
+            for may_resume in [true, false] {
+                let mut next = all.clone();
+                let one = one_by_one(&claims, &mut next, may_resume);
+                let again = |next: &[Claim]| {
+                    let pairs = claims.iter().zip(next);
+                    pairs.filter(|(c, n)| c.granted.is_none() && n.granted.is_some()).count()
+                };
+                prop_assert_eq!(again(&next), usize::from(one));
+                prop_assert_eq!(one, may_resume && again(&all) > 0);
+                prop_assert!(next.iter().zip(&all).all(|(next, all)| next.granted <= all.granted));
+                if again(&all) == 0 {
+                    prop_assert_eq!(granted(&next), granted(&all));
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::backoff::{Backoff, Decided};
 use super::slot::Slot;
 use crate::bwe::estimator::Estimator;
 use crate::bwe::rate::Rate;
@@ -31,19 +32,8 @@ struct Way {
     divided: Option<Instant>,
     /// Claims have changed: divide at once.
     dirty: bool,
-    lowered: Option<Instant>,
-    raised: Option<Instant>,
-    /// After something was lowered nothing is raised for this long.
-    calm: Duration,
-    /// Something is paused: the estimate was sure then, and holds until all fits.
-    scarce: bool,
+    backoff: Backoff,
 }
-
-/// The estimate is still falling, or the queue still draining.
-const CALM: Duration = Duration::from_secs(2);
-const MAX_CALM: Duration = Duration::from_secs(32);
-/// A raise undone within this was a mistake: the next one waits twice as long.
-const REGRET: Duration = Duration::from_secs(8);
 
 /// A packet of a picture that has its number and waits; its bytes are in the cache of its layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +68,7 @@ impl Downlink {
                 latest: None,
                 divided: None,
                 dirty: false,
-                lowered: None,
-                raised: None,
-                calm: CALM,
-                scarce: false,
+                backoff: Backoff::default(),
             })
         });
     }
@@ -249,31 +236,22 @@ impl Downlink {
 
     /// May a picture be paused, or not be begun? Not on an estimate that is only likely.
     pub fn may_pause(&self, now: Instant) -> bool {
-        self.way.as_ref().is_some_and(|way| way.scarce || way.estimator.is_sure(now))
+        self.way.as_ref().is_some_and(|way| way.backoff.is_scarce() || way.estimator.is_sure(now))
     }
 
-    /// Something was lowered, raised or is paused by a division.
-    pub fn decided(&mut self, now: Instant, (lowered, raised, paused): (bool, bool, bool)) {
-        let Some(way) = &mut self.way else { return };
-        way.scarce = paused;
-        if lowered {
-            let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
-            let regret = since(way.raised).is_some_and(|since| since < REGRET);
-            // Several steps down in a row are one event.
-            let first = since(way.lowered).is_none_or(|since| since >= way.calm);
-            if first {
-                way.calm = if regret { (way.calm * 2).min(MAX_CALM) } else { CALM };
-            }
-            way.lowered = Some(now);
-        }
-        if raised {
-            way.raised = Some(now);
+    /// Notes what a division changed.
+    pub fn decided(&mut self, now: Instant, decided: Decided) {
+        let estimate = self.estimate().unwrap_or(0);
+        if let Some(way) = &mut self.way {
+            way.backoff.decided(now, estimate, decided);
         }
     }
 
-    /// Nothing was lowered of late.
-    pub fn is_calm(&self, now: Instant) -> bool {
-        let Some(way) = &self.way else { return true };
-        way.lowered.is_none_or(|at| now.saturating_duration_since(at) >= way.calm)
+    /// May something be raised, and may something that is paused come again?
+    pub fn may_raise(&self, now: Instant) -> (bool, bool) {
+        let estimate = self.estimate().unwrap_or(0);
+        self.way.as_ref().map_or((true, true), |way| {
+            (way.backoff.may_raise(now, estimate), way.backoff.may_resume(now))
+        })
     }
 }

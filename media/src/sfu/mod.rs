@@ -8,6 +8,7 @@
 mod allocate;
 pub mod allocator;
 mod assign;
+mod backoff;
 mod codecs;
 mod control;
 pub(crate) mod downlink;
