@@ -1,9 +1,9 @@
 //! The wall clock, injected: tests set it, nothing pure reads it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Microseconds UTC. Cloning shares the clock.
 #[derive(Clone, Default)]
@@ -31,12 +31,26 @@ impl Clock {
         }
     }
 
+    /// Microseconds that pass evenly, since some moment of this process: no step of the wall clock
+    /// reaches them. Of a fixed clock the same as [`Clock::now_us`].
+    pub fn mono_us(&self) -> i64 {
+        match &self.0 {
+            Some(fixed) => fixed.load(Ordering::SeqCst),
+            None => i64::try_from(start().elapsed().as_micros()).unwrap_or(i64::MAX),
+        }
+    }
+
     /// Moves a fixed clock; the system's clock moves by itself.
     pub fn advance(&self, by_us: i64) {
         if let Some(fixed) = &self.0 {
             fixed.fetch_add(by_us, Ordering::SeqCst);
         }
     }
+}
+
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    *START.get_or_init(Instant::now)
 }
 
 impl fmt::Debug for Clock {

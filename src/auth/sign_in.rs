@@ -4,7 +4,8 @@
 //! hours, or when nothing was asked for half an hour; a live websocket counts as asking and carries
 //! the sign-in over the twelve hours ([`SignIns::keep_alive`]), so that nobody is signed out by
 //! sitting in a long meeting. When somebody was last heard of is kept in memory: a restart of the
-//! server starts the half hour anew.
+//! server starts the half hour anew. It is counted by a clock that nobody can set, so that a step of
+//! the server's clock signs nobody out of a running meeting.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -58,6 +59,7 @@ pub struct SignIns {
     clock: Clock,
     passwords: Passwords,
     throttle: Mutex<Throttle>,
+    /// Monotonic microseconds.
     seen: Mutex<HashMap<String, i64>>,
     /// One listener: whoever watches the live websockets.
     ended: Notify,
@@ -105,7 +107,7 @@ impl SignIns {
         };
         let hash = token_hash(&token);
         self.store.web_sessions().create(&hash, &session).await?;
-        self.note(hash, now_us);
+        self.note(hash);
         Ok((token, account))
     }
 
@@ -119,17 +121,18 @@ impl SignIns {
             return Ok(None);
         }
         let token_hash = token_hash(token);
-        let now_us = self.clock.now_us();
-        let idle = lock(&self.seen).get(&token_hash).is_some_and(|at| at + IDLE_US <= now_us);
+        let mono_us = self.clock.mono_us();
+        let idle = lock(&self.seen).get(&token_hash).is_some_and(|at| at + IDLE_US <= mono_us);
         if idle {
             self.end(&token_hash).await?;
             return Ok(None);
         }
+        let now_us = self.clock.now_us();
         let Some(session) = self.store.web_sessions().get(&token_hash, now_us).await? else {
             return Ok(None);
         };
         let account = self.store.accounts().get(session.account_id).await?;
-        self.note(token_hash.clone(), now_us);
+        self.note(token_hash.clone());
         Ok(account.map(|account| SignedIn { account, token_hash }))
     }
 
@@ -142,7 +145,7 @@ impl SignIns {
         let now_us = self.clock.now_us();
         let stands = self.store.web_sessions().get(token_hash, now_us).await?.is_some();
         if stands {
-            self.note(token_hash.to_owned(), now_us);
+            self.note(token_hash.to_owned());
         }
         Ok(stands)
     }
@@ -155,7 +158,7 @@ impl SignIns {
     pub async fn keep_alive(&self, token_hash: &str) -> Result<(), SignInError> {
         let now_us = self.clock.now_us();
         self.store.web_sessions().extend(token_hash, now_us + IDLE_US).await?;
-        self.note(token_hash.to_owned(), now_us);
+        self.note(token_hash.to_owned());
         Ok(())
     }
 
@@ -216,15 +219,16 @@ impl SignIns {
         Ok(())
     }
 
-    fn note(&self, token_hash: String, now_us: i64) {
+    fn note(&self, token_hash: String) {
+        let mono_us = self.clock.mono_us();
         let mut seen = lock(&self.seen);
         if seen.len() >= MAX_SEEN && !seen.contains_key(&token_hash) {
-            seen.retain(|_, at| *at + IDLE_US > now_us);
+            seen.retain(|_, at| *at + IDLE_US > mono_us);
             if seen.len() >= MAX_SEEN {
                 seen.clear();
             }
         }
-        seen.insert(token_hash, now_us);
+        seen.insert(token_hash, mono_us);
     }
 }
 

@@ -6,7 +6,7 @@ use super::ids::{PersonId, SessionId};
 use super::member::MemberClass;
 use super::session::Policy;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttendanceStatus {
     Present,
@@ -38,7 +38,7 @@ impl AttendanceStatus {
 }
 
 /// 参会方式
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttendanceMode {
     /// Checked in at a site.
@@ -59,7 +59,7 @@ impl AttendanceMode {
 }
 
 /// 请假 as it was granted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LeaveNote {
     /// 因公、因病、其他
     pub kind: String,
@@ -68,7 +68,7 @@ pub struct LeaveNote {
     pub late: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AttendanceReport {
     pub session_id: SessionId,
     pub policy: Policy,
@@ -79,7 +79,7 @@ pub struct AttendanceReport {
 }
 
 /// 宣布开会 to 散会 (or to now, while the meeting runs). All zero before 宣布开会.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OfficialWindow {
     pub start_us: i64,
     pub end_us: i64,
@@ -87,7 +87,7 @@ pub struct OfficialWindow {
     pub seconds: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AttendanceTotals {
     pub due: u32,
     /// 实到: everyone due who was there at all.
@@ -108,7 +108,7 @@ pub struct AttendanceTotals {
     pub effective_permille: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AttendanceRow {
     pub person_id: PersonId,
     pub name: String,
@@ -116,6 +116,7 @@ pub struct AttendanceRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub class: Option<MemberClass>,
     pub due: bool,
     pub voter: bool,
@@ -165,7 +166,7 @@ pub struct AttendanceRow {
     pub intervals: Vec<ReportInterval>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReportInterval {
     pub from_us: i64,
     pub to_us: i64,

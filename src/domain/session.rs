@@ -6,7 +6,7 @@ pub use signaling::view::{AgendaItem, Role, SessionState};
 
 /// Attendance thresholds: data of the session, inherited from the organisation, frozen at opening
 /// and printed on every report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Policy {
     /// 迟到: arriving later than this after 宣布开会, seconds, strictly.
     pub late_after_s: u32,

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::policy::{Action, Resource};
 use crate::auth::sign_in::ABSOLUTE_US;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct Login {
     login: String,
     password: String,
@@ -66,7 +66,7 @@ pub async fn logout_everywhere(
     Ok((cookie("", 0, peer.tls), StatusCode::NO_CONTENT))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct PasswordChange {
     old: String,
     new: String,
@@ -89,7 +89,7 @@ pub async fn me(caller: Caller) -> ApiResult<Json<Me>> {
     Ok(Json(Me::of(&caller)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct Preferences {
     large_type: bool,
 }

@@ -35,18 +35,19 @@ const MAX_PAGE: u32 = 500;
 /// Bytes of the exported journal on their way to a slow client.
 const PIPE: usize = 64 * 1024;
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Archive {
     session: SessionDetail,
     official: Option<OfficialWindow>,
     render: Render,
     video: Option<Video>,
     attendance: Option<AttendanceReport>,
+    #[schema(value_type = Vec<crate::http::openapi::wire::ChatMessage>)]
     chat: Vec<ChatMessage>,
     journal: JournalState,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize, Default, utoipa::ToSchema)]
 struct Render {
     state: &'static str,
     stage: Option<String>,
@@ -55,7 +56,7 @@ struct Render {
     attempts: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Video {
     url: String,
     duration_us: u64,
@@ -63,7 +64,7 @@ struct Video {
     poster_url: Option<String>,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize, Default, utoipa::ToSchema)]
 struct JournalState {
     events: u64,
     head_hash: String,

@@ -12,7 +12,7 @@ use super::listener::Peer;
 use crate::app::App;
 
 /// One `RTCIceServer`.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct IceServer {
     pub urls: Vec<String>,
     pub username: String,

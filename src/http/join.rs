@@ -18,9 +18,10 @@ use crate::auth::JoinClaims;
 use crate::auth::policy::{Action, Denied, Rule, session_role};
 use crate::domain::SessionId;
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct JoinGrant {
     token: String,
+    #[schema(value_type = String)]
     role: Role,
     ws_path: &'static str,
     expires_us: i64,

@@ -16,6 +16,7 @@ pub mod listener;
 mod metrics;
 pub mod middleware;
 pub mod network;
+pub mod openapi;
 mod origin;
 mod people;
 mod prefixed;

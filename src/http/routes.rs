@@ -9,8 +9,8 @@ use axum::routing::{MethodFilter, on};
 use axum::{Router, middleware as layer};
 
 use super::{
-    account, archive, assets, health, join, metrics, middleware, network, people, sessions,
-    statistics, whip,
+    account, archive, assets, health, join, metrics, middleware, network, openapi, people,
+    sessions, statistics, whip,
 };
 use crate::app::App;
 use crate::ws::Ws;
@@ -75,6 +75,7 @@ fn quick() -> Routes {
         .add(GET, "/api/archive/{id}/journal", archive::journal)
         .add(GET, "/api/archive/{id}/attendance.xlsx", archive::attendance_xlsx)
         .add(POST, "/api/archive/{id}/render", archive::render)
+        .add(GET, "/api/openapi.json", openapi::serve)
         .add(GET, "/livez", health::live)
         .add(GET, "/readyz", health::ready)
         .add(GET, "/metrics", metrics::metrics)

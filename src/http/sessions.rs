@@ -103,7 +103,7 @@ async fn subtree(
     Ok(found.into_values().collect())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct Plan {
     org_id: OrgId,
     kind: MeetingKind,
@@ -111,6 +111,7 @@ pub struct Plan {
     planned_start_us: i64,
     duration_min: u32,
     #[serde(default)]
+    #[schema(value_type = Vec<crate::http::openapi::wire::AgendaItem>)]
     agenda: Vec<AgendaItem>,
     #[serde(default)]
     chair: Option<PersonId>,
@@ -219,7 +220,7 @@ pub async fn open(
     Ok(Json(detail(&app, &caller, id, &origin).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct Cancel {
     reason: String,
 }

@@ -20,7 +20,7 @@ use crate::auth::policy::Action;
 use crate::domain::SessionId;
 use crate::room::report::{MediaReport, Point, permille, wire_grade};
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Statistics {
     /// Wall time of the sample; 0 when nothing was sampled yet.
     at_us: i64,
@@ -34,10 +34,11 @@ pub struct Statistics {
 }
 
 /// One device of a person.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Participant {
     participant: String,
     endpoint: String,
+    #[schema(value_type = Option<String>)]
     grade: Option<Grade>,
     connected: bool,
     path: Option<&'static str>,
@@ -47,7 +48,7 @@ struct Participant {
     frozen_permille: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Track {
     /// The publishing device.
     endpoint: String,
@@ -58,7 +59,7 @@ struct Track {
     layers: Vec<Layer>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Layer {
     active: bool,
     bps: u64,
@@ -71,7 +72,7 @@ struct Layer {
     plis: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Subscription {
     /// The receiving device, and the publishing one.
     endpoint: String,

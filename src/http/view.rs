@@ -26,7 +26,7 @@ impl<T> From<Vec<T>> for Items<T> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Me {
     account_id: AccountId,
     person_id: PersonId,
@@ -40,7 +40,7 @@ pub struct Me {
     can_observe: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct MyRole {
     org_id: OrgId,
     org_name: String,
@@ -77,13 +77,14 @@ impl Me {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct SessionCard {
     id: SessionId,
     kind: MeetingKind,
     title: String,
     org_id: OrgId,
     org_name: String,
+    #[schema(value_type = String)]
     state: SessionState,
     planned_start_us: i64,
     duration_min: u32,
@@ -92,9 +93,12 @@ pub struct SessionCard {
     #[serde(skip_serializing_if = "Option::is_none")]
     declared_closed_us: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::http::openapi::wire::Counts>)]
     counts: Option<Counts>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     my_role: Option<Role>,
+    #[schema(value_type = String)]
     recording: RecordingState,
 }
 
@@ -129,10 +133,11 @@ impl SessionCard {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct SessionDetail {
     #[serde(flatten)]
     card: SessionCard,
+    #[schema(value_type = Vec<crate::http::openapi::wire::AgendaItem>)]
     agenda: Vec<AgendaItem>,
     roster: Vec<RosterPerson>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,18 +151,19 @@ pub struct SessionDetail {
     can: Can,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct RosterPerson {
     pub person_id: PersonId,
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub class: Option<MemberClass>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
     pub voter: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct PersonRef {
     person_id: PersonId,
     name: String,
@@ -170,7 +176,7 @@ impl From<Person> for PersonRef {
 }
 
 /// What the caller may do now: the policy and the state of the session together.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Can {
     open: bool,
     join: bool,

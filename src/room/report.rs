@@ -24,7 +24,7 @@ pub struct MediaReport {
 }
 
 /// One sample of the whole room.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct Point {
     pub at_us: i64,
     /// Bits a second that came from publishers and went to subscribers.

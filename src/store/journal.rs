@@ -1,5 +1,7 @@
 //! Journal rows: read, verified, exported. Writing is the [`super::JournalAppender`]'s alone.
 
+use std::sync::LazyLock;
+
 use sqlx::AssertSqlSafe;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
@@ -35,8 +37,8 @@ pub struct Journal<'a>(pub(super) &'a Store);
 
 /// Rows read at a time.
 const PAGE: u32 = 512;
-/// Rows of one multi-row INSERT.
-const INSERT_ROWS: usize = 32;
+/// Rows of a multi-row INSERT, the larger ones first: on PostgreSQL a statement is a round trip.
+const INSERT_ROWS: [usize; 4] = [128, 32, 8, 1];
 
 const COLUMNS: &str = "SELECT seq, at_us, mono_us, actor, event, prev_hash, hash FROM journal";
 
@@ -264,15 +266,13 @@ impl<'a> EventRow<'a> {
 
 /// Adds rows in the order given; the caller has linked them.
 pub(super) async fn insert(tx: &mut Tx, rows: &[EventRow<'_>]) -> Result<(), StoreError> {
-    for chunk in rows.chunks(INSERT_ROWS) {
-        if chunk.len() == INSERT_ROWS {
-            // One statement for many rows: on PostgreSQL a row is a round trip.
-            tx.execute(AssertSqlSafe(insert_sql(INSERT_ROWS)), values(chunk)?).await?;
-        } else {
-            for row in chunk {
-                let row = std::slice::from_ref(row);
-                tx.execute(AssertSqlSafe(insert_sql(1)), values(row)?).await?;
-            }
+    static TEXTS: LazyLock<[String; INSERT_ROWS.len()]> =
+        LazyLock::new(|| INSERT_ROWS.map(insert_sql));
+    let mut rest = rows;
+    for (size, sql) in INSERT_ROWS.into_iter().zip(TEXTS.iter()) {
+        while let Some((chunk, more)) = rest.split_at_checked(size) {
+            tx.execute(sql.as_str(), values(chunk)?).await?;
+            rest = more;
         }
     }
     Ok(())

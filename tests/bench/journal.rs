@@ -1,10 +1,14 @@
-//! The journal's two figures: durable events a second on SQLite, and the attendance fold.
+//! The journal's figures: durable events a second on SQLite and on PostgreSQL, how long a caller
+//! waits for its acknowledgement, and the attendance folds.
 //!
 //! `cargo dev bench` runs it and reads the one line of JSON that it prints.
 
 #[allow(dead_code)]
 #[path = "../it/journal_support.rs"]
 mod journal_support;
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../it/store_support.rs"]
+mod store_support;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,9 +17,10 @@ use std::time::{Duration, Instant};
 use journal_support::{TestKey, chain, entry, header, id, join, leave, new_event};
 use signaling::LeaveReason;
 use yuntang::domain::{
-    AgendaItem, MeetingKind, MemberClass, OrgKind, Policy, Roster, RosterEntry, SessionId,
+    AgendaItem, EndpointId, MeetingKind, MemberClass, OrgKind, Policy, Roster, RosterEntry,
+    SessionId,
 };
-use yuntang::journal::{AttendanceFold, Event};
+use yuntang::journal::{AttendanceFold, Envelope, Event, Header};
 use yuntang::store::{BootAnchor, JournalAppender, NewSession, OpenSession, Org, Person, Store};
 
 const SESSIONS: u32 = 50;
@@ -25,6 +30,10 @@ const ALONE: u32 = 200;
 const PEOPLE: u32 = 1_000;
 const EVENTS_A_PERSON: u32 = 50;
 const FOLDS: u32 = 9;
+/// 党课 in a lecture hall: everybody comes, one in two drops once, everybody leaves.
+const LECTURE: u32 = 30_000;
+/// Of the last minute; each names everybody.
+const CHECKPOINTS: u32 = 12;
 
 /// Beside the program: on a disk, where the temporary folder may be memory.
 struct Folder(PathBuf);
@@ -50,32 +59,60 @@ impl Drop for Folder {
 fn main() {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build().unwrap();
-    let (together, alone) = runtime.block_on(durable_rates());
-    let folds = fold_times();
-    println!(
-        "{{\"callers\":{CALLERS},\"events\":{},\"events_per_second\":{together:.0},\
-         \"one_caller_per_second\":{alone:.0},\"fold_people\":{PEOPLE},\
-         \"fold_events\":{},\"fold_ms\":{:.2},\"fold_ms_worst\":{:.2}}}",
-        CALLERS * EVENTS_EACH,
-        PEOPLE * EVENTS_A_PERSON,
-        milliseconds(folds[folds.len() / 2]),
-        milliseconds(folds[folds.len() - 1]),
-    );
+    let sqlite = runtime.block_on(on_sqlite());
+    let postgres = store_support::installed().then(|| runtime.block_on(on_postgres()));
+    let folds = fold_times(&meeting());
+    let lecture = fold_times(&lecture());
+    let figures = serde_json::json!({
+        "callers": CALLERS,
+        "events": CALLERS * EVENTS_EACH,
+        "events_per_second": sqlite.together.round(),
+        "one_caller_per_second": sqlite.alone.round(),
+        "p99_ms": sqlite.p99_ms,
+        "postgres_events_per_second": postgres.as_ref().map(|p| p.together.round()),
+        "postgres_one_caller_per_second": postgres.as_ref().map(|p| p.alone.round()),
+        "postgres_p99_ms": postgres.as_ref().map(|p| p.p99_ms),
+        "fold_people": PEOPLE,
+        "fold_events": PEOPLE * EVENTS_A_PERSON,
+        "fold_ms": milliseconds(folds[folds.len() / 2]),
+        "fold_ms_worst": milliseconds(folds[folds.len() - 1]),
+        "lecture_people": LECTURE,
+        "lecture_events": lecture_events(),
+        "lecture_fold_ms": milliseconds(lecture[lecture.len() / 2]),
+    });
+    println!("{figures}");
+}
+
+/// What one engine does.
+struct Rates {
+    /// Events a second that are on disk before their caller goes on, of many callers.
+    together: f64,
+    /// The same of one caller.
+    alone: f64,
+    /// Of the many callers: the time to the acknowledgement that 99 of 100 keep.
+    p99_ms: f64,
 }
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Events a second that are on disk before their caller goes on: of many callers, and of one.
-async fn durable_rates() -> (f64, f64) {
+async fn on_sqlite() -> Rates {
     let folder = Folder::new();
     let url = format!("sqlite://{}", folder.0.join("yuntang.db").display());
-    let store = Store::connect(&url, None).await.unwrap();
+    durable_rates(&Store::connect(&url, None).await.unwrap()).await
+}
+
+/// Debian's PostgreSQL as it is installed, durable by its own defaults.
+async fn on_postgres() -> Rates {
+    durable_rates(&store_support::TestDb::postgres().await.store).await
+}
+
+async fn durable_rates(store: &Store) -> Rates {
     let key = Arc::new(TestKey::new(7));
-    people(&store).await;
+    people(store).await;
     for n in 0..SESSIONS {
-        open(&store, n, &key).await;
+        open(store, n, &key).await;
     }
     let (appender, _) = JournalAppender::spawn(store.clone(), key);
 
@@ -84,15 +121,20 @@ async fn durable_rates() -> (f64, f64) {
         .map(|n| {
             let appender = appender.clone();
             tokio::spawn(async move {
+                let mut waited = Vec::with_capacity(EVENTS_EACH as usize);
                 for at in 0..EVENTS_EACH {
                     let events = vec![new_event(i64::from(at), join(n, n, "phone"))];
+                    let asked = Instant::now();
                     appender.append(session(n % SESSIONS), events).await.unwrap();
+                    waited.push(asked.elapsed());
                 }
+                waited
             })
         })
         .collect();
+    let mut waited = Vec::new();
     for task in tasks {
-        task.await.unwrap();
+        waited.extend(task.await.unwrap());
     }
     let together = f64::from(CALLERS * EVENTS_EACH) / start.elapsed().as_secs_f64();
 
@@ -108,7 +150,8 @@ async fn durable_rates() -> (f64, f64) {
         let expected = CALLERS / SESSIONS * EVENTS_EACH + if n == 0 { ALONE } else { 0 };
         assert_eq!(chain.events, u64::from(expected));
     }
-    (together, alone)
+    waited.sort();
+    Rates { together, alone, p99_ms: milliseconds(waited[waited.len() * 99 / 100]) }
 }
 
 fn session(n: u32) -> SessionId {
@@ -163,8 +206,15 @@ fn thread_cpu() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Folding a meeting of [`PEOPLE`] who come and go, to the finished sheet; ascending.
-fn fold_times() -> Vec<Duration> {
+/// A journal and how many people its sheet has.
+struct Told {
+    header: Header,
+    events: Vec<Envelope>,
+    people: u32,
+}
+
+/// A meeting of [`PEOPLE`] who come and go.
+fn meeting() -> Told {
     let roster = (0..PEOPLE).map(|n| entry(n, MemberClass::Full)).collect();
     let header = header(id(99), roster, &TestKey::new(7));
     let mut events =
@@ -176,18 +226,45 @@ fn fold_times() -> Vec<Duration> {
         events.extend((0..PEOPLE).map(gone));
     }
     events.push(new_event(5_400, Event::DeclaredClosed { auto: false }));
-    let events = chain(&header, events);
+    Told { events: chain(&header, events), header, people: PEOPLE }
+}
+
+const fn lecture_events() -> u32 {
+    3 + 2 * LECTURE + LECTURE + CHECKPOINTS
+}
+
+fn lecture() -> Told {
+    let roster = (0..LECTURE).map(|n| entry(n, MemberClass::Full)).collect();
+    let header = header(id(98), roster, &TestKey::new(7));
+    let mut events =
+        vec![new_event(-1_800, Event::SessionOpened), new_event(0, Event::DeclaredOpen)];
+    events.extend((0..LECTURE).map(|n| new_event(0, join(n, n, "phone"))));
+    let dropped = || (0..LECTURE).filter(|n| n % 2 == 0);
+    events.extend(dropped().map(|n| new_event(600, leave(600, n, n, LeaveReason::Drop))));
+    events.extend(dropped().map(|n| new_event(620, join(n, n, "phone"))));
+    let present: Vec<EndpointId> = (0..LECTURE).map(id).collect();
+    events.extend((0..CHECKPOINTS).map(|n| {
+        new_event(5_340 + 5 * i64::from(n), Event::Checkpoint { present: present.clone() })
+    }));
+    events.extend((0..LECTURE).map(|n| new_event(5_400, leave(5_400, n, n, LeaveReason::User))));
+    events.push(new_event(5_400, Event::DeclaredClosed { auto: false }));
+    Told { events: chain(&header, events), header, people: LECTURE }
+}
+
+/// Folding to the finished sheet; ascending.
+fn fold_times(told: &Told) -> Vec<Duration> {
     let mut times: Vec<Duration> = (0..FOLDS)
         .map(|_| {
             let start = thread_cpu();
-            let mut fold = AttendanceFold::new(header.clone());
-            for event in &events {
+            let mut fold = AttendanceFold::new(told.header.clone());
+            for event in &told.events {
                 fold.push(event);
             }
             let report = fold.report(None);
             let time = thread_cpu() - start;
-            assert_eq!(report.people.len(), PEOPLE as usize);
-            assert_eq!(report.people[0].intervals.len(), 1, "absences of 10 s are bridged");
+            assert_eq!(report.people.len(), told.people as usize);
+            assert_eq!(report.totals.present, told.people);
+            assert_eq!(report.people[0].intervals.len(), 1, "short absences are bridged");
             time
         })
         .collect();

@@ -46,6 +46,7 @@ const TABLE: &[(&str, &str, [u16; 8])] = &[
     ("POST", "/api/login",                            [NO,   NO,   NO,   NO,   NO,   NO,   NO,   NO]),
     ("POST", "/api/logout-everywhere",                [NO,   204,  204,  204,  204,  204,  204,  204]),
     ("POST", "/api/logout",                           [NO,   NO,   NO,   NO,   NO,   NO,   NO,   NO]),
+    ("GET",  "/api/openapi.json",                     [200,  200,  200,  200,  200,  200,  200,  200]),
     ("GET",  "/livez",                                [200,  200,  200,  200,  200,  200,  200,  200]),
     ("GET",  "/readyz",                               [200,  200,  200,  200,  200,  200,  200,  200]),
     ("GET",  "/metrics",                              [200,  200,  200,  200,  200,  200,  200,  200]),

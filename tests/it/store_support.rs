@@ -125,6 +125,11 @@ while read -r word; do
 done
 "#;
 
+/// Whether Debian's PostgreSQL 15 is here.
+pub fn installed() -> bool {
+    Path::new(BIN).join("initdb").exists()
+}
+
 impl Postgres {
     fn running() -> &'static Self {
         static SERVER: OnceLock<Postgres> = OnceLock::new();
@@ -133,7 +138,7 @@ impl Postgres {
 
     fn start() -> Self {
         assert!(
-            Path::new(BIN).join("initdb").exists(),
+            installed(),
             "PostgreSQL 15 is not installed; run: apt-get install -y postgresql-15"
         );
         let as_root = std::fs::metadata("/proc/self").is_ok_and(|m| {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// What a probe tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
     Udp,

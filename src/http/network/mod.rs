@@ -97,7 +97,7 @@ impl<const COST: u32> FromRequestParts<Arc<App>> for Paid<COST> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Info {
     server_time_us: i64,
     /// For `RTCPeerConnection`; empty where TURN is not offered.
@@ -123,13 +123,13 @@ pub async fn info(
     Json(Info { server_time_us, ice_servers })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct ProbeOffer {
     sdp: String,
     way: Way,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct ProbeAnswer {
     sdp: String,
     /// How many addresses the answer offers for this way; none: the way is not enabled here.

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Some("bot") => bot::bot(rest),
         Some("fuzz") => fuzz::fuzz(rest),
         Some("soak") => soak::soak(rest),
-        Some("gen") => web::generate(),
+        Some("gen") => web::generate().and_then(|()| web::write_openapi()),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             Ok(())

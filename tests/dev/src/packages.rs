@@ -25,6 +25,8 @@ pub const TEST: &[&str] = &[
     "chromium",
     // turnutils_uclient
     "coturn",
+    // A clock that steps.
+    "faketime",
     "ffmpeg",
     "firefox-esr",
     "iproute2",

@@ -83,6 +83,14 @@ pub fn generate() -> Result<(), String> {
     ]))
 }
 
+/// Writes `docs/openapi.json`; a test of the server's package knows how, and compares it otherwise.
+pub fn write_openapi() -> Result<(), String> {
+    let args = ["test", "--quiet", "--package=yuntang", "--test=it", "the_file_in_docs_is_current"];
+    let mut test = run::cargo(&args);
+    test.env("YUNTANG_WRITE", "1");
+    run::finish(test)
+}
+
 /// Fails when the committed TypeScript is not what the Rust types say.
 pub fn generated_is_current() -> Result<(), String> {
     let root = place::root();

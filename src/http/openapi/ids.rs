@@ -1,0 +1,44 @@
+//! Schemas of ids and of words that pure code owns.
+
+use std::borrow::Cow;
+
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
+
+use super::operation::{uuid, words};
+use crate::domain::{AccountId, MeetingKind, OrgId, OrgRole, PersonId, SessionId};
+
+macro_rules! ids {
+    ($($id:ident),* $(,)?) => {$(
+        impl PartialSchema for $id {
+            fn schema() -> RefOr<Schema> {
+                uuid()
+            }
+        }
+
+        impl ToSchema for $id {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($id))
+            }
+        }
+    )*};
+}
+
+ids!(AccountId, OrgId, PersonId, SessionId);
+
+impl PartialSchema for MeetingKind {
+    fn schema() -> RefOr<Schema> {
+        words(Self::ALL.iter().map(|kind| kind.id()))
+    }
+}
+
+impl ToSchema for MeetingKind {}
+
+impl PartialSchema for OrgRole {
+    fn schema() -> RefOr<Schema> {
+        words(Self::ALL.iter().map(|role| role.id()))
+    }
+}
+
+impl ToSchema for OrgRole {}
