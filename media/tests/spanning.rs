@@ -423,3 +423,139 @@ fn a_codec_that_somebody_elsewhere_lacks_is_not_sent() {
     assert_eq!(told(&mut span, 5 * SECOND), [Codec::Vp8], "not at once");
     assert_eq!(told(&mut span, 6 * SECOND), [Codec::Vp8, Codec::Vp9]);
 }
+
+/// Somebody on shard 0 who shares a screen in the codec that they were told last.
+struct Screen {
+    span: Span,
+    sharer: usize,
+    codec: Format,
+    told: Vec<Codec>,
+}
+
+impl Screen {
+    fn new() -> Screen {
+        let mut span = Span::new();
+        let sharer = span.shards[0].bot_of(1, &[Format::Vp9, Format::Vp8]);
+        span.shards[0].offer(sharer, &[Source::Screen], 0, 0);
+        Screen { span, sharer, codec: Format::Vp9, told: Vec::new() }
+    }
+
+    fn watch(&mut self, shard: usize, tag: u8, formats: &[Format]) -> usize {
+        let bot = self.span.shards[shard].bot_of(tag, formats);
+        self.span.shards[shard].offer(bot, &[], 0, 1);
+        bot
+    }
+
+    /// 25 frames a second of one packet each; offers again when told another codec.
+    fn run(&mut self, duration: Duration) {
+        for _ in 0..duration.as_millis() / 40 {
+            if self.span.shards[0].bots[self.sharer].connected {
+                self.frame();
+            }
+            for _ in 0..40 {
+                self.span.shards.iter_mut().for_each(|world| world.run(MS));
+                self.span.carry();
+            }
+            self.obey();
+        }
+    }
+
+    fn frame(&mut self) {
+        let world = &mut self.span.shards[0];
+        let pt = world.pt(self.sharer, self.codec);
+        let bot = &mut world.bots[self.sharer];
+        let (number, picture) = (bot.senders[0].number, bot.senders[0].picture);
+        let inter = u8::from(number > 0 && bot.key_requests.is_empty());
+        bot.key_requests.clear();
+        bot.senders[0].picture = (picture + 1) & 0x7fff;
+        let (high, low) = (0x80 | (picture >> 8) as u8, picture as u8);
+        let head = match self.codec {
+            Format::Vp8 => vec![0x90, 0x80, high, low, inter],
+            _ => vec![0x8c | inter << 6, high, low],
+        };
+        let payload = payload(&head, 1, number, 600);
+        world.send_payload(self.sharer, 0, pt, payload, 3_600, true, None);
+    }
+
+    fn obey(&mut self) {
+        let world = &mut self.span.shards[0];
+        let told = world.events.iter().filter_map(|event| match event {
+            Event::PublishCodec { codec, .. } => Some(*codec),
+            _ => None,
+        });
+        let told: Vec<Codec> = told.collect();
+        world.events.retain(|event| !matches!(event, Event::PublishCodec { .. }));
+        for codec in told {
+            self.told.push(codec);
+            // str0m offers only where something is new.
+            world.offer(self.sharer, &[], 1, 0);
+            self.codec = if codec == Codec::Vp8 { Format::Vp8 } else { Format::Vp9 };
+            // An encoder begins with a key frame.
+            world.bots[self.sharer].senders[0].number = 0;
+        }
+    }
+
+    /// What a viewer got since, each packet's codec by the payload type that the viewer gave it.
+    fn shown(&self, shard: usize, viewer: usize, since: Duration) -> Vec<Format> {
+        let bot = &self.span.shards[shard].bots[viewer];
+        let late = bot.received.iter().filter(|packet| packet.at > since);
+        let spec = |pt: u8| bot.rtc.codec_config().find(|params| *params.pt() == pt);
+        late.map(|packet| spec(packet.pt).expect("a known type").spec().codec).collect()
+    }
+
+    /// One stream without a gap in its numbers, that never stood still for longer.
+    fn assert_seamless(&self, shard: usize, viewer: usize, longest: Duration) {
+        let received = &self.span.shards[shard].bots[viewer].received;
+        for pair in received.windows(2) {
+            assert_eq!(pair[0].ssrc, pair[1].ssrc);
+            assert_eq!(pair[1].seq, pair[0].seq + 1, "at {:?}", pair[1].at);
+            let pause = pair[1].at - pair[0].at;
+            assert!(pause <= longest, "{pause:?} at {:?}", pair[1].at);
+        }
+    }
+}
+
+#[test]
+fn a_screen_that_changes_its_codec_goes_on_for_viewers_of_every_shard_and_back_again() {
+    let both = [Format::Vp9, Format::Vp8];
+    let mut screen = Screen::new();
+    let (here, there) = (screen.watch(0, 2, &both), screen.watch(1, 3, &both));
+    screen.span.shards[0].shard.set_capture(ROOM, true);
+    screen.run(3 * SECOND);
+    assert_eq!(screen.told, []);
+    let plain = screen.watch(1, 4, &[Format::Vp8]);
+    screen.run(2 * SECOND);
+    assert_eq!(screen.told, [Codec::Vp8]);
+    let since = screen.span.shards[1].elapsed();
+    screen.run(SECOND);
+    for (shard, viewer) in [(0, here), (1, there), (1, plain)] {
+        let shown = screen.shown(shard, viewer, since);
+        assert!(shown.len() >= 24 && shown.iter().all(|f| *f == Format::Vp8), "{shard}: {shown:?}");
+    }
+    let first = &screen.span.shards[1].bots[plain].received[0];
+    assert!(first.key, "who came begins with a key frame");
+
+    let World { shard, bots, now, .. } = &mut screen.span.shards[1];
+    shard.remove_peer(*now, ROOM, bots[plain].id);
+    screen.run(12 * SECOND);
+    assert_eq!(screen.told, [Codec::Vp8, Codec::Vp9], "back when all have it again");
+    let since = screen.span.shards[1].elapsed();
+    screen.run(SECOND);
+    for (shard, viewer) in [(0, here), (1, there)] {
+        let shown = screen.shown(shard, viewer, since);
+        assert!(shown.len() >= 24 && shown.iter().all(|f| *f == Format::Vp9), "{shard}: {shown:?}");
+        screen.assert_seamless(shard, viewer, 200 * MS);
+    }
+    // Each codec is a track of its own in the recording, which only the home shard makes.
+    let codecs = |world: &World| -> Vec<Codec> {
+        let begun = world.taps.0.iter().filter_map(|tapped| match tapped {
+            Tapped::Start(_, Source::Screen, codec) => Some(*codec),
+            _ => None,
+        });
+        begun.collect()
+    };
+    assert_eq!(codecs(&screen.span.shards[0]), [Codec::Vp9, Codec::Vp8, Codec::Vp9]);
+    assert_eq!(codecs(&screen.span.shards[1]), []);
+    let away = screen.span.shards[1].shard.counters();
+    assert_eq!(away.drop_payload_type, 0, "{away:?}");
+}

@@ -114,7 +114,11 @@ pub fn shard(data: &[u8]) {
     meeting.members[LISTENER].heard.clear();
     meeting.talk(Duration::from_millis(1_200));
     let count = meeting.members[LISTENER].heard.get(&SPEAKER_TAG).copied().unwrap_or(0);
-    assert!(count >= 190, "only {count} packets of the speaker arrive: {:?}", meeting.shard.counters());
+    assert!(
+        count >= 190,
+        "only {count} packets of the speaker arrive: {:?}",
+        meeting.shard.counters()
+    );
 }
 
 fn apply(meeting: &mut Meeting, third: usize, op: Op) {
