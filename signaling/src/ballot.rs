@@ -331,7 +331,7 @@ pub struct BallotView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub decision: Option<DecisionView>,
-    /// Online secret: the ballot's RSA public key (RFC 9474), DER (PKCS#1), base64.
+    /// Online secret: the ballot's RSA public key (RFC 9474), SPKI DER, base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub public_key: Option<String>,

@@ -8,6 +8,10 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::ballot::{
+    BallotView, Choice, Matter, MyBallot, OpinionCount, PaperCount, SuperiorApproval, VoteCount,
+    WrittenOpinion,
+};
 use crate::error::WireError;
 use crate::view::{
     ChatMessage, Counts, Grade, ParticipantView, RecordingView, SessionSnapshot, SessionState,
@@ -77,6 +81,57 @@ pub enum Request {
     /// 主持人 or 记录人: pause or resume the recording (a marked gap).
     RecordingPause {
         paused: bool,
+    },
+    /// 主持人: put a matter to the vote. Voters are frozen at this instant.
+    BallotOpen {
+        matter: Matter,
+    },
+    /// My named vote; final.
+    BallotVote {
+        ballot: String,
+        choice: Choice,
+    },
+    /// 主持人 or 记录人: the vote of somebody who is in the room without a device.
+    BallotVoteFor {
+        ballot: String,
+        participant: String,
+        choice: Choice,
+    },
+    /// 主持人 or 记录人: hands counted in the room, of those who have not voted otherwise.
+    BallotCount {
+        ballot: String,
+        count: VoteCount,
+    },
+    /// 主持人 or 记录人: what the tellers counted.
+    BallotPaper {
+        ballot: String,
+        paper: PaperCount,
+    },
+    /// Online secret: my paper, blinded (RFC 9474), base64; answered by `paper_signed`.
+    BallotToken {
+        ballot: String,
+        blinded: String,
+    },
+    /// 主持人, online secret: no more papers, casting begins.
+    BallotStart {
+        ballot: String,
+    },
+    /// 主持人: count, and confirm the result.
+    BallotClose {
+        ballot: String,
+    },
+    /// 主持人: end it without a result.
+    BallotWithdraw {
+        ballot: String,
+        reason: String,
+    },
+    /// 主持人, 记录人 or 书记: a superior allows online secret ballots in this session.
+    BallotApproval {
+        approval: SuperiorApproval,
+    },
+    /// 主持人, 记录人 or 书记: 会前书面意见.
+    BallotOpinion {
+        opinion: WrittenOpinion,
     },
     /// 离开 (clicked): never bridged in attendance.
     Leave,
@@ -177,6 +232,10 @@ pub enum ServerMessage {
 pub enum Reply {
     Welcome(Box<Welcome>),
     Answer(Answer),
+    /// Online secret: my blinded paper, signed, base64.
+    PaperSigned {
+        signature: String,
+    },
     Done,
 }
 
@@ -262,6 +321,27 @@ pub enum Event {
     },
     Chat {
         message: ChatMessage,
+    },
+    /// A ballot as it stands now: opened, counted, closed, withdrawn.
+    Ballot {
+        ballot: Box<BallotView>,
+    },
+    /// How many have voted, and hold a paper.
+    BallotProgress {
+        ballot: String,
+        voted: u32,
+        issued: u32,
+    },
+    /// My own part in the open ballot.
+    MyBallot {
+        mine: MyBallot,
+    },
+    /// Approval and written opinions on record.
+    BallotRecords {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        approval: Option<SuperiorApproval>,
+        opinions: Vec<OpinionCount>,
     },
     /// Receive m-lines wanted: when the client has fewer it adds recvonly transceivers and offers.
     Slots {

@@ -26,7 +26,10 @@ impl Class {
         match request {
             Request::Offer(_) => Class::Offer,
             Request::Chat { .. } => Class::Chat,
-            Request::MediaState { .. } | Request::Hand { .. } => Class::Own,
+            Request::MediaState { .. }
+            | Request::Hand { .. }
+            | Request::BallotVote { .. }
+            | Request::BallotToken { .. } => Class::Own,
             Request::View { .. } => Class::View,
             Request::DeclareOpen
             | Request::DeclareClose
@@ -36,7 +39,16 @@ impl Class {
             | Request::Mute { .. }
             | Request::LowerHand { .. }
             | Request::Remove { .. }
-            | Request::RecordingPause { .. } => Class::Chair,
+            | Request::RecordingPause { .. }
+            | Request::BallotOpen { .. }
+            | Request::BallotVoteFor { .. }
+            | Request::BallotCount { .. }
+            | Request::BallotPaper { .. }
+            | Request::BallotStart { .. }
+            | Request::BallotClose { .. }
+            | Request::BallotWithdraw { .. }
+            | Request::BallotApproval { .. }
+            | Request::BallotOpinion { .. } => Class::Chair,
             Request::Hello(_) | Request::Leave => Class::Session,
         }
     }

@@ -191,6 +191,8 @@ pub struct SessionSnapshot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub speaker: Option<String>,
+    /// Resolutions and ballots, and what this page's person may do in them.
+    pub ballots: crate::ballot::BallotsView,
     /// The last 200 messages, oldest first.
     pub chat: Vec<ChatMessage>,
 }

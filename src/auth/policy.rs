@@ -37,6 +37,14 @@ pub enum Action {
     RenderAgain,
     /// Bitrates, losses and paths of a running room; no names, no content.
     ReadStatistics,
+    /// The calculator: counts in, decision out; no content of any meeting.
+    Calculate,
+    /// Rules of an organisation, as they hold there.
+    ReadRules,
+    /// Rules that an organisation lays over those of its superiors.
+    SetRules,
+    /// Scans of tally sheets and written opinions of a session.
+    KeepBallots,
     /// Give out tokens that publish into the session or play it (WHIP, WHEP), and answer for them
     /// as long as they are used.
     Stream,
@@ -72,6 +80,8 @@ pub enum Rule {
     NotRecorder,
     NotForStatistics,
     MayNotStream,
+    NotManager,
+    NotBallotKeeper,
     NotInvitedAndNotSuperior,
 }
 
@@ -95,6 +105,12 @@ impl Rule {
             }
             Self::MayNotStream => {
                 "只有主持人、记录人或本组织的书记、支部委员签发的推流、播放令牌有效"
+            }
+            Self::NotManager => {
+                "只有本组织的党组织管理员可以更改会议规则，本组织的工作人员可以查看"
+            }
+            Self::NotBallotKeeper => {
+                "只有主持人、记录人或本组织的书记、支部委员可以上传、查看计票单和书面意见"
             }
             Self::NotInvitedAndNotSuperior => {
                 "您不在本次会议的名册内，您所在的组织也不是该组织的上级，不能进入。如应参会，请联系主持人"
@@ -133,7 +149,7 @@ pub fn allow(
     if actor.must_change_password {
         return deny(Rule::ChangePasswordFirst);
     }
-    if action == Action::ListSessions {
+    if matches!(action, Action::ListSessions | Action::Calculate) {
         return Ok(());
     }
     if actor.grants.iter().any(|g| g.role == OrgRole::Administrator) {
@@ -151,6 +167,16 @@ pub fn allow(
             Action::OpenSession | Action::CancelSession | Action::SetPolicy,
             Resource::Session(session),
         ) => in_charge(actor, session),
+        (Action::SetRules, Resource::Org(org)) => {
+            has_at(actor, org, |role| role == OrgRole::Manager)
+        }
+        (Action::ReadRules, Resource::Org(org)) => {
+            has_at(actor, org, |role| role == OrgRole::Manager || runs_meetings(role))
+                || has_at(actor, org, keeps_records)
+        }
+        (Action::KeepBallots, Resource::Session(session)) => {
+            presides(actor, session) || in_charge(actor, session) || records(actor, session)
+        }
         (Action::RenderAgain | Action::Stream, Resource::Session(session)) => {
             in_charge(actor, session) || records(actor, session)
         }
@@ -180,6 +206,8 @@ pub fn allow(
         }
         Action::ReadStatistics if is_known(tree, actor, resource) => Rule::NotForStatistics,
         Action::Stream => Rule::MayNotStream,
+        Action::ReadRules | Action::SetRules => Rule::NotManager,
+        Action::KeepBallots => Rule::NotBallotKeeper,
         Action::RenderAgain if is_known(tree, actor, resource) => Rule::NotRecorder,
         _ => Rule::NotInvitedAndNotSuperior,
     })

@@ -44,6 +44,11 @@ impl DataDir {
         self.0.join("archive")
     }
 
+    /// Scans of tally sheets and written opinions, a folder a session.
+    pub fn scans(&self) -> PathBuf {
+        self.0.join("scans")
+    }
+
     pub fn spool(&self) -> PathBuf {
         self.0.join("spool")
     }
@@ -65,6 +70,7 @@ impl DataDir {
             self.capture(),
             self.tracks(),
             self.archive(),
+            self.scans(),
             self.spool(),
         ] {
             make_private(&folder).map_err(|e| unwritable(&folder, e))?;

@@ -5,6 +5,7 @@
 //! opening of the session and does not move when the server's clock is set.
 
 pub mod attendance;
+pub mod ballot;
 pub mod by_id;
 pub mod ids;
 pub mod intervals;
@@ -15,6 +16,7 @@ pub mod report;
 pub mod roster;
 pub mod rules;
 pub mod session;
+pub mod strokes;
 
 pub use attendance::{PersonPresence, Presence, PresenceEnd, SessionPresence, evaluate};
 pub use by_id::ById;

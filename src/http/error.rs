@@ -68,6 +68,7 @@ pub const fn status_and_title(code: ErrorCode) -> (StatusCode, &'static str) {
         C::SessionNotOpen => (S::CONFLICT, "Session not open"),
         C::SessionEnded => (S::CONFLICT, "Session ended"),
         C::NotChair => (S::FORBIDDEN, "Not the chair"),
+        C::NoQuorum => (S::CONFLICT, "No quorum"),
         C::Validation => (S::UNPROCESSABLE_ENTITY, "Validation failed"),
         C::PasswordTooWeak => (S::UNPROCESSABLE_ENTITY, "Password too weak"),
         C::PasswordChangeRequired => (S::FORBIDDEN, "Password change required"),

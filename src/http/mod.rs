@@ -3,6 +3,7 @@
 mod account;
 mod archive;
 mod assets;
+pub mod ballots;
 pub mod caller;
 pub mod door;
 pub mod error;
@@ -22,6 +23,7 @@ mod people;
 mod prefixed;
 mod redirect;
 pub mod routes;
+mod rules;
 pub mod serve;
 mod sessions;
 mod statistics;

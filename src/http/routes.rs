@@ -9,8 +9,8 @@ use axum::routing::{MethodFilter, on};
 use axum::{Router, middleware as layer};
 
 use super::{
-    account, archive, assets, health, join, metrics, middleware, network, openapi, people,
-    sessions, statistics, whip,
+    account, archive, assets, ballots, health, join, metrics, middleware, network, openapi, people,
+    rules, sessions, statistics, whip,
 };
 use crate::app::App;
 use crate::ws::Ws;
@@ -66,6 +66,13 @@ fn quick() -> Routes {
         .add(PUT, "/api/sessions/{id}/policy", sessions::policy)
         .add(POST, "/api/sessions/{id}/join", join::join)
         .add(GET, "/api/sessions/{id}/stats", statistics::read)
+        .add(GET, "/api/rules", rules::mine)
+        .add(POST, "/api/rules/decide", rules::calculate)
+        .add(GET, "/api/orgs/{id}/rules", rules::of_org)
+        .add(PUT, "/api/orgs/{id}/rules", rules::set)
+        .add(POST, "/api/sessions/{id}/ballots/{ballot}/papers", ballots::cast)
+        .add(GET, "/api/sessions/{id}/ballots/{ballot}/papers", ballots::papers)
+        .add(GET, "/api/sessions/{id}/scans/{digest}", ballots::scan)
         .add(GET, "/api/network", network::info)
         .add(POST, "/api/network/probe", network::probe)
         .add(GET, "/api/network/download", network::download)
@@ -82,6 +89,11 @@ fn quick() -> Routes {
         .add(GET, "/ca.crt", health::ca)
 }
 
+/// Uploads of a page or two, larger than other bodies.
+fn scans() -> Routes {
+    Routes::new().add(Method::POST, "/api/sessions/{id}/scans", ballots::upload)
+}
+
 /// May take as long as the client's line does.
 fn slow() -> Routes {
     Routes::new()
@@ -94,6 +106,7 @@ fn slow() -> Routes {
 pub fn table() -> Vec<(Method, &'static str)> {
     let mut table = quick().table;
     table.extend(slow().table);
+    table.extend(scans().table);
     table
 }
 
@@ -104,6 +117,7 @@ pub fn router(app: Arc<App>, ws: Arc<Ws>) -> Router {
         .router
         .layer(layer::from_fn(middleware::time_limit))
         .merge(slow().router)
+        .merge(scans().router.layer(DefaultBodyLimit::max(ballots::MAX_SCAN)))
         .fallback(assets::serve)
         .with_state(app)
         .merge(whip)

@@ -13,7 +13,7 @@ pub struct Snapshot {
     pub heads: BallotHeads,
     /// 有表决权 and present at this instant: only they may vote.
     pub voters: Vec<PersonId>,
-    /// Online secret: the ballot's RSA public key (PKCS#1 DER, base64). The secret key was never
+    /// Online secret: the ballot's RSA public key (SPKI DER, base64). The secret key was never
     /// written anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,

@@ -14,6 +14,8 @@ use signaling::view::{Counts, RecordingState, SessionState};
 use signaling::{ErrorCode, Notice, Reply, Request, Welcome, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::ballot_keys::BallotKeys;
+use super::ballots::Casting;
 use super::clock::{Anchor, SessionClock};
 use super::effect::{
     Arrival, CaptureCommand, CaptureReport, CaptureTrouble, Effect, Input, MediaCommand,
@@ -22,7 +24,7 @@ use super::effect::{
 use super::ports::{NotDurable, OfferCommand, Ports};
 use super::report::{MediaReport, MediaSampler};
 use super::state::RoomState;
-use crate::domain::{EndpointId, PersonId, SessionId};
+use crate::domain::{BallotId, EndpointId, PersonId, SessionId};
 
 /// Messages waiting for a room; senders wait when it is full, so a busy room slows its own clients.
 pub const MAILBOX: usize = 256;
@@ -83,6 +85,10 @@ pub enum Command {
     SignedOut {
         endpoint: EndpointId,
     },
+    /// An online secret paper was put into the box.
+    PaperBoxed {
+        ballot: BallotId,
+    },
     /// Server shutdown: lines are ended with `restarting`; the session stays open in the journal.
     Stop,
 }
@@ -95,6 +101,7 @@ pub struct RoomHandle {
     mailbox: mpsc::Sender<Command>,
     glance: watch::Receiver<Glance>,
     report: watch::Receiver<Arc<MediaReport>>,
+    casting: watch::Receiver<Option<Arc<Casting>>>,
 }
 
 /// A running room at a glance, for lists of meetings.
@@ -113,6 +120,11 @@ impl RoomHandle {
     /// The latest media statistics, a few seconds old at most.
     pub fn media_report(&self) -> Arc<MediaReport> {
         Arc::clone(&self.report.borrow())
+    }
+
+    /// The online secret ballot that is being cast.
+    pub fn casting(&self) -> Option<Arc<Casting>> {
+        self.casting.borrow().clone()
     }
 
     /// Waits while the mailbox is full.
@@ -168,6 +180,8 @@ pub(super) struct Actor {
     ports: Ports,
     mailbox: mpsc::Receiver<Command>,
     shown: watch::Sender<Glance>,
+    casting: watch::Sender<Option<Arc<Casting>>>,
+    ballot_keys: BallotKeys,
     sampler: MediaSampler,
     reported: watch::Sender<Arc<MediaReport>>,
     next_sample: tokio::time::Instant,
@@ -199,7 +213,15 @@ impl Actor {
         let (tx, mailbox) = mpsc::channel(MAILBOX);
         let (shown, glance) = watch::channel(state.glance());
         let (reported, report) = watch::channel(Arc::default());
-        let handle = RoomHandle { session, clock: clock.clone(), mailbox: tx, glance, report };
+        let (casting, cast) = watch::channel(state.casting().map(Arc::new));
+        let handle = RoomHandle {
+            session,
+            clock: clock.clone(),
+            mailbox: tx,
+            glance,
+            report,
+            casting: cast,
+        };
         let mut away = ports.records.away();
         away.mark_changed();
         let actor = Self {
@@ -210,6 +232,8 @@ impl Actor {
             ports,
             mailbox,
             shown,
+            casting,
+            ballot_keys: BallotKeys::default(),
             sampler: MediaSampler::default(),
             reported,
             next_sample: tokio::time::Instant::now() + SAMPLE,
@@ -297,7 +321,9 @@ impl Actor {
                 let last_frame_mono_us = now.mono_us;
                 inputs.push(Input::LineLost { endpoint, last_frame_mono_us });
             }
-            match self.settle(inputs, now).await {
+            let done = self.settle(inputs, now).await;
+            self.show_casting();
+            match done {
                 Ok(None) => {}
                 Ok(Some(end)) => return end,
                 Err(error) => return self.records_failed(&error),
@@ -323,6 +349,7 @@ impl Actor {
                 inputs.push(Input::LineLost { endpoint, last_frame_mono_us });
             }
             Command::SignedOut { endpoint } => inputs.push(Input::SignedOut { endpoint }),
+            Command::PaperBoxed { ballot } => inputs.push(Input::PaperBoxed { ballot }),
             Command::Stop => {}
         }
     }
@@ -374,6 +401,12 @@ impl Actor {
             for effect in effects {
                 if let Effect::Offer { .. } = effect {
                     let answered = self.offer(effect).await;
+                    batches.push_back(self.state.handle(answered, self.clock.now()));
+                } else if matches!(
+                    effect,
+                    Effect::MakeBallotKey { .. } | Effect::CountPapers { .. }
+                ) {
+                    let answered = self.ballot_effect(effect).await;
                     batches.push_back(self.state.handle(answered, self.clock.now()));
                 } else if let Some(ended) = self.carry_out(effect).await {
                     end = Some(ended);
@@ -434,7 +467,22 @@ impl Actor {
 
     async fn carry_out(&mut self, effect: Effect) -> Option<End> {
         match effect {
-            Effect::StoreChat(_) | Effect::Journal(_) | Effect::Offer { .. } => {}
+            Effect::StoreChat(_)
+            | Effect::Journal(_)
+            | Effect::Offer { .. }
+            | Effect::MakeBallotKey { .. }
+            | Effect::CountPapers { .. } => {}
+            Effect::PrepareBallotKey => self.ballot_keys.prepare(),
+            Effect::DropBallotKey { ballot } => self.ballot_keys.drop_key(ballot),
+            Effect::SignPaper { endpoint, id, ballot, blinded } => {
+                match self.ballot_keys.sign(ballot, &blinded) {
+                    Ok(signature) => {
+                        let reply = Reply::PaperSigned { signature };
+                        self.send(endpoint, ToLine::Reply { id, reply });
+                    }
+                    Err(error) => self.send(endpoint, ToLine::Refuse { id, error }),
+                }
+            }
             Effect::Admit { ticket, endpoint, resumed, welcome } => {
                 self.admit(ticket, endpoint, resumed, welcome);
             }
@@ -479,6 +527,42 @@ impl Actor {
             Effect::Ended => return Some(End::Closed),
         }
         None
+    }
+
+    /// Key and box of an online secret ballot.
+    async fn ballot_effect(&mut self, effect: Effect) -> Input {
+        match effect {
+            Effect::MakeBallotKey { endpoint, person, id, ballot, matter } => {
+                let public_key = self.ballot_keys.make(ballot).await;
+                Input::BallotKeyMade { endpoint, person, id, ballot, matter, public_key }
+            }
+            Effect::CountPapers { endpoint, person, id, ballot } => {
+                // Nothing more comes in: what the box holds is what is counted.
+                self.casting.send_replace(None);
+                let papers = self.ports.records.count_papers(self.session, ballot).await;
+                let papers = papers.map_err(|error| {
+                    tracing::warn!(session = %self.session, %error, "ballots could not be counted");
+                    WireError {
+                        code: ErrorCode::StorageUnavailable,
+                        message: "选票暂时无法读取，结果尚未产生，请稍后再点一次".into(),
+                        retry_after_ms: Some(2_000),
+                    }
+                });
+                Input::PapersCounted { endpoint, person, id, ballot, papers }
+            }
+            _ => Input::Tick,
+        }
+    }
+
+    fn show_casting(&self) {
+        let now = self.state.casting();
+        self.casting.send_if_modified(|shown| {
+            let changed = shown.as_deref() != now.as_ref();
+            if changed {
+                *shown = now.map(Arc::new);
+            }
+            changed
+        });
     }
 
     fn admit(

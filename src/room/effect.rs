@@ -4,6 +4,7 @@
 //! runs; the actor may run the journal parts of a whole batch of inputs as one append, because no
 //! effect ever has to come *before* an event it follows from.
 
+use signaling::ballot::Matter;
 use signaling::view::{ChatMessage, Grade, MemberClass, Role, SessionState};
 use signaling::{
     Assignment, Event, Publication, Reply, Request, ShownTrack, Source, VideoCodec, Welcome,
@@ -11,7 +12,8 @@ use signaling::{
 };
 use uuid::Uuid;
 
-use crate::domain::{EndpointId, PersonId};
+use super::ballots::BoxedPaper;
+use crate::domain::{BallotId, EndpointId, PersonId};
 use crate::journal::NewEvent;
 
 /// The two clocks of a session.
@@ -89,6 +91,27 @@ pub enum Input {
         id: u32,
         publications: Vec<Publication>,
         result: Result<signaling::Answer, WireError>,
+    },
+    /// Answer to [`Effect::MakeBallotKey`]: the public key.
+    BallotKeyMade {
+        endpoint: EndpointId,
+        person: PersonId,
+        id: u32,
+        ballot: BallotId,
+        matter: Box<Matter>,
+        public_key: Result<String, WireError>,
+    },
+    /// Answer to [`Effect::CountPapers`].
+    PapersCounted {
+        endpoint: EndpointId,
+        person: PersonId,
+        id: u32,
+        ballot: BallotId,
+        papers: Result<Vec<BoxedPaper>, WireError>,
+    },
+    /// An online secret paper was cast; by whom nobody knows.
+    PaperBoxed {
+        ballot: BallotId,
     },
     Media(MediaNotice),
     Capture(CaptureReport),
@@ -213,6 +236,34 @@ pub enum Effect {
         may_publish: bool,
         may_capture: bool,
         stream: Option<Stream>,
+    },
+    /// An online secret ballot will come: its key takes a moment.
+    PrepareBallotKey,
+    /// Answered by [`Input::BallotKeyMade`].
+    MakeBallotKey {
+        endpoint: EndpointId,
+        person: PersonId,
+        id: u32,
+        ballot: BallotId,
+        matter: Box<Matter>,
+    },
+    /// Signs a blinded paper and answers the request.
+    SignPaper {
+        endpoint: EndpointId,
+        id: u32,
+        ballot: BallotId,
+        blinded: String,
+    },
+    /// No more papers of this ballot.
+    DropBallotKey {
+        ballot: BallotId,
+    },
+    /// Closes the box for good; answered by [`Input::PapersCounted`].
+    CountPapers {
+        endpoint: EndpointId,
+        person: PersonId,
+        id: u32,
+        ballot: BallotId,
     },
     Media(MediaCommand),
     Capture(CaptureCommand),

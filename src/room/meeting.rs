@@ -36,6 +36,7 @@ impl RoomState {
     /// 散会, by the chair or (nobody here for long) by the system. The room ends with it.
     pub(super) fn close(&mut self, by: Option<PersonId>, now: Now) {
         let actor = by.map_or(Actor::System, Actor::Person);
+        self.withdraw_open_ballot(actor, now);
         self.stop_recording(actor, now);
         self.journal(actor, JournalEvent::DeclaredClosed { auto: by.is_none() }, now);
         self.everybody_leaves(now);

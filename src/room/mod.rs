@@ -5,6 +5,8 @@
 //! a session. One task owns a room (law 2); a panic in it ends that room only (law 6).
 
 pub mod actor;
+pub mod ballot_keys;
+pub mod ballots;
 mod chair;
 pub mod clock;
 pub mod effect;

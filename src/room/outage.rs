@@ -30,7 +30,19 @@ pub(super) const fn needs_database(request: &Request) -> bool {
         | Request::LowerHand { .. }
         | Request::Remove { .. }
         | Request::RecordingPause { .. }
+        // Nothing is counted by it.
+        | Request::BallotWithdraw { .. }
         | Request::Leave => false,
+        Request::BallotOpen { .. }
+        | Request::BallotVote { .. }
+        | Request::BallotVoteFor { .. }
+        | Request::BallotCount { .. }
+        | Request::BallotPaper { .. }
+        | Request::BallotToken { .. }
+        | Request::BallotStart { .. }
+        | Request::BallotClose { .. }
+        | Request::BallotApproval { .. }
+        | Request::BallotOpinion { .. } => true,
     }
 }
 

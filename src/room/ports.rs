@@ -12,10 +12,11 @@ use signaling::{Answer, Publication, ShownTrack, Source, WireError};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
+use super::ballots::BoxedPaper;
 use super::clock::Anchor;
 use super::effect::{CaptureReport, MediaNotice, Programme, Stream};
 use super::setup::RoomSetup;
-use crate::domain::{EndpointId, PersonId, SessionId};
+use crate::domain::{BallotId, EndpointId, PersonId, SessionId};
 use crate::journal::{Envelope, NewEvent};
 
 /// An offer on its way to the shard.
@@ -137,6 +138,14 @@ pub trait RecordsPort: Send + Sync + 'static {
         session: SessionId,
         anchor: Anchor,
     ) -> BoxFuture<'_, Result<(), NotDurable>>;
+    /// Closes the box of an online secret ballot for good and gives its papers.
+    fn count_papers(
+        &self,
+        _session: SessionId,
+        _ballot: BallotId,
+    ) -> BoxFuture<'_, Result<Vec<BoxedPaper>, NotDurable>> {
+        Box::pin(std::future::ready(Err(NotDurable("no ballot box".into()))))
+    }
     /// After 散会: signs the head and asks for the rendering. Safe to call again.
     fn finish(
         &self,

@@ -7,13 +7,14 @@ use futures_util::future::BoxFuture;
 use signaling::view::{ChatMessage, SessionState};
 use tokio::sync::watch;
 
+use super::ballots::BoxedPaper;
 use super::clock::Anchor;
 use super::ports::{LoadError, Loaded, NotDurable, RecordsPort};
 use super::setup::RoomSetup;
 use super::state::CHAT_SHOWN;
 use crate::archive::Finisher;
 use crate::domain::rules::Rules;
-use crate::domain::{ChatId, OrgKind, OrgRole, PersonId, SessionId};
+use crate::domain::{BallotId, ChatId, OrgKind, OrgRole, PersonId, SessionId};
 use crate::journal::{Envelope, Event, NewEvent};
 use crate::store::{BootAnchor, JournalAppender, Session, Store, StoreError, StoredChat};
 
@@ -158,6 +159,15 @@ impl RecordsPort for Records {
             self.store.sessions().set_boot(session, &boot).await.map_err(not_durable)
         }
         .boxed()
+    }
+
+    fn count_papers(
+        &self,
+        session: SessionId,
+        ballot: BallotId,
+    ) -> BoxFuture<'_, Result<Vec<BoxedPaper>, NotDurable>> {
+        async move { self.store.ballots().close(session, ballot).await.map_err(not_durable) }
+            .boxed()
     }
 
     fn finish(

@@ -61,6 +61,7 @@ impl RoomState {
             };
             room.journal(Actor::System, event, now);
         }
+        room.mend_ballot(now);
         if room.recording.state == RecordingState::Failed {
             // A new writer, and so a new attempt.
             room.recording.state = RecordingState::On;
@@ -142,7 +143,7 @@ impl RoomState {
                     StopReason::Failed => RecordingState::Failed,
                 };
             }
-            _ => {}
+            _ => self.refold_ballot(envelope),
         }
     }
 }

@@ -14,6 +14,7 @@ use signaling::view::{
 };
 use signaling::{Event, Request, Welcome};
 
+use super::ballots::Ballots;
 use super::chair::Seat;
 use super::effect::{Effect, Input, Now, Programme};
 use super::participants::Participants;
@@ -48,6 +49,7 @@ pub struct RoomState {
     pub(super) chat: Vec<ChatMessage>,
     /// Persons the chair sent out, and until when they stay out.
     pub(super) removed: Vec<(PersonId, i64)>,
+    pub(super) ballots: Ballots,
     pub(super) counts: Counts,
     pub(super) next_checkpoint_us: i64,
     pub(super) empty_since_us: Option<i64>,
@@ -82,6 +84,7 @@ impl RoomState {
             speaker: None,
             chat: setup.chat.clone(),
             removed: Vec::new(),
+            ballots: Ballots::default(),
             counts: Counts::default(),
             next_checkpoint_us: now.mono_us + super::presence::CHECKPOINT_US,
             empty_since_us: Some(now.mono_us),
@@ -117,6 +120,11 @@ impl RoomState {
         }
     }
 
+    /// The online secret ballot that is being cast.
+    pub fn casting(&self) -> Option<super::ballots::Casting> {
+        self.casting_now()
+    }
+
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
         if self.is_ended() {
             self.handle_ended(input);
@@ -138,6 +146,14 @@ impl RoomState {
                 self.answered(endpoint, id, &publications, result, now);
             }
             Input::SignedOut { endpoint } => self.signed_out(endpoint, now),
+            Input::BallotKeyMade { endpoint, person, id, ballot, matter, public_key } => {
+                let from = (endpoint, person, id);
+                self.ballot_key_made(from, ballot, *matter, public_key, now);
+            }
+            Input::PapersCounted { endpoint, person, id, ballot, papers } => {
+                self.papers_counted((endpoint, person, id), ballot, papers, now);
+            }
+            Input::PaperBoxed { ballot } => self.paper_boxed(ballot),
             Input::Media(notice) => self.media_notice(notice, now),
             Input::Capture(report) => self.capture_report(report, now),
             Input::Records { away } => self.set_records_away(away),
@@ -156,11 +172,15 @@ impl RoomState {
             Input::Arrive(arrival) => {
                 self.out.push(Effect::Reject { ticket: arrival.ticket, error: refusal::ended() });
             }
-            Input::Request { endpoint, id, .. } | Input::Answered { endpoint, id, .. } => {
+            Input::Request { endpoint, id, .. }
+            | Input::Answered { endpoint, id, .. }
+            | Input::BallotKeyMade { endpoint, id, .. }
+            | Input::PapersCounted { endpoint, id, .. } => {
                 self.out.push(Effect::Refuse { endpoint, id, error: refusal::ended() });
             }
             Input::LineLost { .. }
             | Input::SignedOut { .. }
+            | Input::PaperBoxed { .. }
             | Input::Media(_)
             | Input::Capture(_)
             | Input::Records { .. }
@@ -209,6 +229,44 @@ impl RoomState {
             Request::LowerHand { participant } => self.lower_hand(person, &participant, now),
             Request::Remove { participant } => self.remove(person, &participant, now),
             Request::RecordingPause { paused } => self.recording_pause(person, paused, now),
+            Request::BallotOpen { matter } => {
+                match self.ballot_open(from, matter, fresh, now) {
+                    Ok(true) => Ok(()),
+                    // Answered when its key is made.
+                    Ok(false) => return,
+                    Err(error) => Err(error),
+                }
+            }
+            Request::BallotVote { ballot, choice } => {
+                self.ballot_vote(person, &ballot, choice, now)
+            }
+            Request::BallotVoteFor { ballot, participant, choice } => {
+                self.ballot_vote_for(person, &ballot, &participant, choice, now)
+            }
+            Request::BallotCount { ballot, count } => {
+                self.ballot_count(person, &ballot, count, now)
+            }
+            Request::BallotPaper { ballot, paper } => {
+                self.ballot_paper(person, &ballot, paper, now)
+            }
+            Request::BallotToken { ballot, blinded } => {
+                match self.ballot_token(from, &ballot, blinded, now) {
+                    Ok(()) => return,
+                    Err(error) => Err(error),
+                }
+            }
+            Request::BallotStart { ballot } => self.ballot_start(person, &ballot, now),
+            Request::BallotClose { ballot } => match self.ballot_close(from, &ballot, now) {
+                Ok(true) => Ok(()),
+                // Answered when the box is counted.
+                Ok(false) => return,
+                Err(error) => Err(error),
+            },
+            Request::BallotWithdraw { ballot, reason } => {
+                self.ballot_withdraw(person, &ballot, &reason, now)
+            }
+            Request::BallotApproval { approval } => self.ballot_approval(person, approval, now),
+            Request::BallotOpinion { opinion } => self.ballot_opinion(person, opinion, now),
             Request::Leave => {
                 self.reply_done(endpoint, id);
                 return self.leave(endpoint, now);
@@ -222,7 +280,7 @@ impl RoomState {
         }
     }
 
-    fn reply_done(&mut self, endpoint: EndpointId, id: u32) {
+    pub(super) fn reply_done(&mut self, endpoint: EndpointId, id: u32) {
         self.out.push(Effect::Reply { endpoint, id, reply: signaling::Reply::Done });
     }
 
@@ -234,6 +292,7 @@ impl RoomState {
         self.settle_programme();
         self.settle_recording(now);
         self.settle_quality(now);
+        self.settle_box(now);
         self.checkpoint(now);
         self.settle_empty(now);
     }
@@ -251,16 +310,20 @@ impl RoomState {
         earlier(self.empty_close_us);
         earlier(self.recording_due());
         earlier(self.quality_due());
+        earlier(self.box_due());
         next
     }
 
-    fn count(&self) -> Counts {
+    /// Present for 实到 and for votes.
+    pub(super) fn counts_as_present(&self, person: PersonId) -> bool {
+        self.here.is_online(person)
+            && self.here.role(person) != Some(signaling::view::Role::Observer)
+    }
+
+    pub(super) fn count(&self) -> Counts {
         let mut counts = live_counts(
             &self.setup.roster,
-            |person| {
-                self.here.is_online(person)
-                    && self.here.role(person) != Some(signaling::view::Role::Observer)
-            },
+            |person| self.counts_as_present(person),
             |_| false,
             self.here.observers_online(),
         );
@@ -332,6 +395,10 @@ impl RoomState {
     }
 
     pub fn snapshot(&self) -> SessionSnapshot {
+        self.snapshot_for(None)
+    }
+
+    fn snapshot_for(&self, person: Option<PersonId>) -> SessionSnapshot {
         SessionSnapshot {
             id: self.setup.session.to_string(),
             kind: self.setup.kind.id().to_owned(),
@@ -349,6 +416,7 @@ impl RoomState {
             records_away: self.records_away,
             chair: self.seat.presiding().map(|id| id.to_string()),
             speaker: self.speaker.map(|id| id.to_string()),
+            ballots: self.ballots_view(person),
             chat: self.chat.clone(),
         }
     }
@@ -362,7 +430,7 @@ impl RoomState {
             // The connection knows what it can replay and fills these in.
             resumed: false,
             seq: 0,
-            session: self.snapshot(),
+            session: self.snapshot_for(Some(line.person)),
             server_time_us: now.wall_us,
             slots_audio: line.slots.0,
             slots_video: line.slots.1,

@@ -111,6 +111,8 @@ impl Store {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            // What was deleted is overwritten: ballots do not linger in free pages.
+            .pragma("secure_delete", "ON")
             .foreign_keys(true)
             .busy_timeout(ACQUIRE_TIMEOUT);
         let write = SqlitePoolOptions::new()
@@ -170,6 +172,21 @@ impl Store {
         match self.pools {
             Pools::Sqlite { .. } => Engine::Sqlite,
             Pools::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// SQLite: everything in the write-ahead log goes into the file and the log is emptied.
+    /// Nothing to do on PostgreSQL.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] while somebody still reads from it.
+    pub(super) async fn truncate_log(&self) -> Result<(), StoreError> {
+        let Pools::Sqlite { write, .. } = &self.pools else { return Ok(()) };
+        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(write).await?;
+        let busy: i64 = row.try_get(0)?;
+        match busy {
+            0 => Ok(()),
+            _ => Err(StoreError::Unavailable("the write-ahead log is being read".into())),
         }
     }
 
@@ -351,6 +368,7 @@ from_display!(
     String,
     &String,
     crate::domain::AccountId,
+    crate::domain::BallotId,
     crate::domain::ChatId,
     crate::domain::OrgId,
     crate::domain::PersonId,

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod appender;
+mod ballots;
 mod books;
 mod chat;
 mod db;
@@ -27,6 +28,7 @@ mod writer;
 
 pub use accounts::{Account, Accounts};
 pub use appender::{APPEND_QUEUE, JournalAppender, SpoolFigures};
+pub use ballots::{Ballots, Put};
 pub use chat::{Chat, StoredChat};
 pub use db::{Engine, Store};
 pub use error::StoreError;
@@ -44,6 +46,10 @@ pub use web_sessions::{WebSession, WebSessions};
 impl Store {
     pub fn accounts(&self) -> Accounts<'_> {
         Accounts(self)
+    }
+
+    pub fn ballots(&self) -> Ballots<'_> {
+        Ballots(self)
     }
 
     pub fn chat(&self) -> Chat<'_> {

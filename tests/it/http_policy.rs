@@ -30,6 +30,15 @@ const TABLE: &[(&str, &str, [u16; 8])] = &[
     ("PUT",  "/api/sessions/{id}/policy",             [NO,   200,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
     ("POST", "/api/sessions/{id}/join",               [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
     ("GET",  "/api/sessions/{id}/stats",              [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  409]),
+    ("GET",  "/api/rules",                            [NO,   200,  200,  200,  200,  200,  200,  200]),
+    ("POST", "/api/rules/decide",                     [NO,   422,  422,  422,  422,  422,  422,  422]),
+    ("GET",  "/api/orgs/{id}/rules",                  [NO,   200,  200,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("PUT",  "/api/orgs/{id}/rules",                  [NO,   OUT,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    // Cast without identity: whoever sends no paper is told so.
+    ("POST", "/api/sessions/{id}/ballots/{ballot}/papers", [400, 400, 400, 400, 400, 400, 400, 400]),
+    ("GET",  "/api/sessions/{id}/ballots/{ballot}/papers", [NO, 200, 200,  200,  200,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/scans",              [NO,   422,  422,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/sessions/{id}/scans/{digest}",     [NO,   404,  404,  OUT,  OUT,  OUT,  OUT,  OUT]),
     ("GET",  "/api/network",                          [200,  200,  200,  200,  200,  200,  200,  200]),
     ("POST", "/api/network/probe",                    [422,  422,  422,  422,  422,  422,  422,  422]),
     ("GET",  "/api/network/download",                 [200,  200,  200,  200,  200,  200,  200,  200]),
@@ -65,6 +74,7 @@ fn body_of(app: &TestApp, path: &str, role: usize) -> Value {
             "late_after_s": 600, "early_before_s": 600, "min_ratio_permille": 800, "bridge_s": 60,
         }),
         "/api/sessions/{id}/cancel" => json!({ "reason": "改期" }),
+        "/api/orgs/{id}/rules" => json!({ "text": "" }),
         "/api/network/probe" => json!({ "sdp": "v=0", "way": "udp" }),
         "/api/login" => json!({ "login": format!("unknown{role}"), "password": "not this one" }),
         _ => json!({}),
@@ -85,7 +95,10 @@ async fn every_route_for_every_role() {
         let mut order: Vec<usize> = (0..ROLES.len()).collect();
         order.sort_by_key(|role| ROLES[*role] == "secretary");
         for role in order {
-            let mut target = path.replace("{id}", &session);
+            let org = app.account("secretary").org_id.to_string();
+            let of = if path.starts_with("/api/orgs/") { &org } else { &session };
+            let mut target = path.replace("{id}", of).replace("{ballot}", &session);
+            target = target.replace("{digest}", &"0".repeat(64));
             if *path == "/api/sessions" && *method == "GET" {
                 target += "?scope=mine";
             } else if *path == "/api/people" {

@@ -1,6 +1,7 @@
 //! One integration binary: each subject is a module.
 
 mod archive_jobs;
+mod ballots;
 mod bots_capture;
 mod bots_loss;
 mod bots_meet;
@@ -31,6 +32,7 @@ mod room_support;
 mod rules_decide;
 mod rules_reference;
 mod store_appender;
+mod store_ballots;
 mod store_contract;
 mod store_support;
 mod turn;

@@ -35,6 +35,8 @@ const OK: &str = "done";
 /// Only the chair.
 const CHAIR: &str = "not_chair";
 const OUT: &str = "forbidden";
+/// No ballot is open, or the person votes for themselves.
+const NONE: &str = "conflict";
 const TWICE: &str = "bad_request";
 /// Allowed by rank; these offers are no SDP.
 const SDP: &str = "invalid_sdp";
@@ -62,6 +64,18 @@ const TABLE: &[(&str, Scene, [&str; 5])] = &[
     ("lower_hand",       Declared,  [OK,     CHAIR,   CHAIR,  CHAIR,  CHAIR]),
     ("remove",           Declared,  [OK,     CHAIR,   CHAIR,  CHAIR,  CHAIR]),
     ("recording_pause",  Declared,  [OK,     OK,      CHAIR,  CHAIR,  CHAIR]),
+    ("ballot_open",      Declared,  [OK,     CHAIR,   CHAIR,  CHAIR,  CHAIR]),
+    // None is open: who may ask is told that, who may not is told so.
+    ("ballot_vote",      Declared,  [NONE,   NONE,    NONE,   NONE,   OUT]),
+    ("ballot_vote_for",  Declared,  [NONE,   NONE,    CHAIR,  CHAIR,  CHAIR]),
+    ("ballot_count",     Declared,  [NONE,   NONE,    CHAIR,  CHAIR,  CHAIR]),
+    ("ballot_paper",     Declared,  [NONE,   NONE,    CHAIR,  CHAIR,  CHAIR]),
+    ("ballot_token",     Declared,  [NONE,   NONE,    NONE,   NONE,   OUT]),
+    ("ballot_start",     Declared,  [NONE,   CHAIR,   CHAIR,  CHAIR,  CHAIR]),
+    ("ballot_close",     Declared,  [NONE,   CHAIR,   CHAIR,  CHAIR,  CHAIR]),
+    ("ballot_withdraw",  Declared,  [NONE,   CHAIR,   CHAIR,  CHAIR,  CHAIR]),
+    ("ballot_approval",  Declared,  [OK,     OK,      CHAIR,  CHAIR,  CHAIR]),
+    ("ballot_opinion",   Declared,  [OK,     OK,      CHAIR,  CHAIR,  CHAIR]),
     ("leave",            Declared,  [OK,     OK,      OK,     OK,     OK]),
 ];
 
@@ -78,6 +92,28 @@ fn request(method: &str, app: &TestApp) -> Value {
         "agenda" => json!({ "index": 0 }),
         "hand_over" | "lower_hand" | "remove" => json!({ "participant": named }),
         "mute" => json!({ "participant": named, "source": "microphone" }),
+        "ballot_open" => json!({ "matter": {
+            "kind": "branch_assembly", "text": "通过工作计划", "method": "hand",
+        }}),
+        "ballot_vote" => json!({ "ballot": named, "choice": "for" }),
+        "ballot_vote_for" => json!({ "ballot": named, "participant": named, "choice": "for" }),
+        "ballot_count" => {
+            json!({ "ballot": named, "count": { "for": 1, "against": 0, "abstain": 0 } })
+        }
+        "ballot_paper" => {
+            json!({ "ballot": named, "paper": { "issued": 1, "returned": 1, "invalid": 0 } })
+        }
+        "ballot_token" => json!({ "ballot": named, "blinded": "AA==" }),
+        "ballot_start" | "ballot_close" => json!({ "ballot": named }),
+        "ballot_withdraw" => json!({ "ballot": named, "reason": "写错了" }),
+        "ballot_approval" => json!({ "approval": {
+            "organisation": "街道党委", "approver": "书记", "document": "8号",
+            "approved_on": "2026-11-20",
+        }}),
+        "ballot_opinion" => json!({ "opinion": {
+            "participant": named, "kind": "admit_probationary", "applicant": "张三",
+            "choice": "for", "received_on": "2026-11-20",
+        }}),
         "recording_pause" => json!({ "paused": true }),
         _ => json!({}),
     };

@@ -18,6 +18,7 @@ const routes: RouteRecordRaw[] = [
   { path: "/login", component: () => import("./console/LoginPage.vue"), meta: { title: "login.title", bare: true, open: true } },
   { path: "/network", component: () => import("./network/NetworkPage.vue"), meta: { title: "networkTest.title", bare: true, open: true } },
   { path: "/password", component: () => import("./console/PasswordPage.vue"), meta: { title: "password.title" } },
+  { path: "/rules", component: () => import("./console/RulesPage.vue"), meta: { title: "rules.title" } },
   { path: "/create", component: () => import("./console/CreatePage.vue"), meta: { title: "create.title" } },
   { path: "/sessions/:id", component: () => import("./console/SessionPage.vue"), meta: { title: "session.title" }, props: true },
   { path: "/s/:id", component: () => import("./room/MeetingPage.vue"), meta: { title: "lobby.title", bare: true }, props: true },

@@ -7,6 +7,7 @@
 
 mod account;
 mod archive;
+mod ballots;
 mod ids;
 mod operation;
 mod sessions;
@@ -24,10 +25,16 @@ use operation::{Described, SESSION_COOKIE};
 
 /// Every route that is described.
 fn all() -> Vec<Described> {
-    [account::operations(), sessions::operations(), archive::operations(), system::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        account::operations(),
+        sessions::operations(),
+        ballots::operations(),
+        archive::operations(),
+        system::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Method and path of every route that is described.

@@ -61,3 +61,40 @@ pub struct JournalEvent {
 struct EventBody {
     r#type: String,
 }
+
+/// A case of docs/RULES.md; more keys are told there.
+#[derive(Serialize, ToSchema)]
+pub struct RulesCase {
+    kind: String,
+    due_voters: u32,
+    present_voters: u32,
+}
+
+/// Rules of an organisation, YAML.
+#[derive(Serialize, ToSchema)]
+pub struct RulesText {
+    text: String,
+}
+
+/// What a paper says.
+#[derive(Serialize, ToSchema)]
+pub struct PaperChoices {
+    choices: Vec<String>,
+    write_in: Vec<String>,
+}
+
+/// An online secret paper (docs/BALLOTS.md), all parts base64.
+#[derive(Serialize, ToSchema)]
+pub struct BallotPaper {
+    token: String,
+    randomizer: String,
+    signature: String,
+    paper: PaperChoices,
+}
+
+/// One of the papers that were counted.
+#[derive(Serialize, ToSchema)]
+pub struct ListedPaper {
+    id: String,
+    paper: PaperChoices,
+}

@@ -1,6 +1,7 @@
 //! The room on a virtual clock: what a session's people see, and what its journal says.
 
 mod any_history;
+mod ballots;
 mod chairing;
 mod coming_and_going;
 mod publishing;

@@ -1,5 +1,5 @@
 /** The one place that calls `fetch`. Errors are problem+json with the codes of the wire protocol. */
-import type { ErrorCode } from "@/protocol/generated/protocol";
+import type { ErrorCode, Scan } from "@/protocol/generated/protocol";
 import { RequestError } from "@/protocol/errors";
 import type {
   Archive,
@@ -8,6 +8,8 @@ import type {
   Me,
   NewSession,
   RosterPerson,
+  RulesAnswer,
+  RulesOfMine,
   SessionCard,
   SessionDetail,
   Statistics,
@@ -43,8 +45,8 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
     response = await fetch(path, {
       method,
       credentials: "same-origin",
-      headers: body === undefined ? { accept: "application/json" } : { accept: "application/json", "content-type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: { accept: "application/json", ...(body === undefined ? {} : { "content-type": body instanceof Blob ? "application/octet-stream" : "application/json" }) },
+      body: body === undefined ? undefined : body instanceof Blob ? body : JSON.stringify(body),
       signal: stop.signal,
     });
   } catch {
@@ -102,6 +104,10 @@ export const api = {
   archive: (session: string) => get<Archive>(`/api/archive/${id(session)}`),
   journal: (session: string, after: number, limit: number) =>
     list<JournalEvent>(`/api/archive/${id(session)}/journal?after=${after}&limit=${limit}`),
+  papers: (session: string, ballot: string) => list<{ id: string }>(`/api/sessions/${id(session)}/ballots/${id(ballot)}/papers`),
+  uploadScan: (session: string, file: File) => call<Scan>("POST", `/api/sessions/${id(session)}/scans`, file),
+  rules: () => get<RulesOfMine>("/api/rules"),
+  decide: (figures: object) => call<RulesAnswer>("POST", "/api/rules/decide", figures),
   render: (session: string) => call<void>("POST", `/api/archive/${id(session)}/render`),
   attendanceFile: (session: string) => `/api/archive/${id(session)}/attendance.xlsx`,
   journalFile: (session: string) => `/api/archive/${id(session)}/journal.jsonl`,

@@ -206,3 +206,41 @@ export interface Statistics {
   /** The whole room, oldest first. */
   history: { at_us: number; in_bps: number; out_bps: number; loss_permille: number; good: number; fair: number; poor: number }[];
 }
+
+/** The rules of my organisation, for the calculator. */
+export interface RulesOfMine {
+  version: number;
+  kinds: {
+    kind: string;
+    words: string;
+    basis: string;
+    quorum: string | null;
+    pass: string | null;
+    elect: string | null;
+    methods: string[];
+    default_method: string | null;
+    grades: string[];
+    outcomes: string[];
+    one_by_one: boolean;
+    written_opinions: boolean;
+  }[];
+}
+
+interface AppliedShare {
+  rule: string;
+  base: number;
+  count: number;
+  needed: number;
+  met: boolean;
+}
+
+/** A decision, or what cannot be decided (docs/RULES.md). */
+export interface RulesAnswer {
+  refused?: { code: string };
+  words?: string;
+  outcome?: string;
+  quorum?: AppliedShare | null;
+  majority?: AppliedShare | null;
+  reasons?: { code: string; words: string }[];
+  warnings?: { code: string; words: string }[];
+}

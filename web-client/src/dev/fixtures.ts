@@ -7,7 +7,7 @@ export const aParticipant = (id: string, part: Partial<ParticipantView> = {}): P
 
 export const aSnapshot = (part: Partial<SessionSnapshot> = {}): SessionSnapshot => ({
   id: "s", kind: "branch_assembly", title: "支部党员大会", org_name: "支部", state: "opened", planned_start_us: 0, agenda: [], participants: [],
-  counts: { due: 2, present: 2, due_voters: 2, present_voters: 2, leave: 0, absent: 0, observers: 0 }, recording: { state: "off" }, records_away: false, chair: "a", chat: [], ...part,
+  counts: { due: 2, present: 2, due_voters: 2, present_voters: 2, leave: 0, absent: 0, observers: 0 }, recording: { state: "off" }, records_away: false, chair: "a", ballots: { ballots: [], opinions: [], kinds: [] }, chat: [], ...part,
 });
 
 export const aWelcome = (part: Partial<Welcome> = {}): Welcome => ({

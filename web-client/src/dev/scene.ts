@@ -112,6 +112,7 @@ export function snapshot(query: URLSearchParams): SessionSnapshot {
     records_away: query.has("away"),
     chair: query.has("lost") ? undefined : id(Number(query.get("chair") ?? 0)),
     speaker: id(1),
+    ballots: { ballots: [], opinions: [], kinds: [] },
     chat: [
       { id: "c1", participant: id(4), name: NAMES[4] ?? "", text: "收到会议材料了。", at_us: DAY + 3 * MIN },
       { id: "c2", participant: id(1), name: NAMES[1] ?? "", text: "大家可以看第三页，发展对象的基本情况和考察意见都在里面。", at_us: DAY + 12 * MIN },

@@ -7,6 +7,7 @@ export interface RoomView {
 }
 
 const CHAT_KEPT = 200;
+const BALLOTS_KEPT = 20;
 
 export function reduce(view: RoomView, event: RoomEvent): RoomView {
   const { session } = view;
@@ -54,6 +55,29 @@ export function reduce(view: RoomView, event: RoomEvent): RoomView {
         }),
       });
     }
+    case "ballot": {
+      const { ballots } = session.ballots;
+      const known = ballots.some((one) => one.id === event.ballot.id);
+      const over = event.ballot.phase === "closed" || event.ballot.phase === "withdrawn";
+      return change({
+        ballots: {
+          ...session.ballots,
+          ballots: known ? ballots.map((one) => (one.id === event.ballot.id ? event.ballot : one)) : [...ballots, event.ballot].slice(-BALLOTS_KEPT),
+          mine: over ? undefined : session.ballots.mine,
+        },
+      });
+    }
+    case "ballot_progress":
+      return change({
+        ballots: {
+          ...session.ballots,
+          ballots: session.ballots.ballots.map((one) => (one.id === event.ballot ? { ...one, voted: event.voted, issued: event.issued } : one)),
+        },
+      });
+    case "my_ballot":
+      return change({ ballots: { ...session.ballots, mine: event.mine } });
+    case "ballot_records":
+      return change({ ballots: { ...session.ballots, approval: event.approval, opinions: event.opinions } });
     case "slots":
     case "assignments":
     case "publish_layers":

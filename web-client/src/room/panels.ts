@@ -1,2 +1,2 @@
-export type Panel = "people" | "chat" | "agenda";
-export const PANELS: readonly Panel[] = ["people", "chat", "agenda"];
+export type Panel = "people" | "chat" | "agenda" | "ballots";
+export const PANELS: readonly Panel[] = ["people", "chat", "agenda", "ballots"];

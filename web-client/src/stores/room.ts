@@ -53,6 +53,7 @@ export const useRoom = defineStore("room", () => {
   const client = shallowRef<RoomClient | null>(null);
 
   const session = computed(() => view.value?.session ?? null);
+  const ballots = computed(() => session.value?.ballots ?? null);
   const people = computed<ParticipantView[]>(() => session.value?.participants ?? []);
   const me = computed(() => people.value.find((one) => one.id === myId.value) ?? null);
   const observers = computed(() => people.value.filter((one) => one.role === "observer" && one.online));
@@ -266,6 +267,14 @@ export const useRoom = defineStore("room", () => {
     }
   }
 
+  /** My blinded ballot paper, signed. */
+  async function signPaper(ballot: string, blinded: string): Promise<string> {
+    if (!client.value) throw new RequestError("disconnected", "");
+    const reply = await client.value.signaling.request({ method: "ballot_token", ballot, blinded });
+    if (reply.kind !== "paper_signed") throw new RequestError("internal", "");
+    return reply.signature;
+  }
+
   async function setMic(on: boolean, deviceId?: string) {
     await client.value?.setMicrophone(on, deviceId);
     micOn.value = on && local.value.microphone !== null;
@@ -273,8 +282,8 @@ export const useRoom = defineStore("room", () => {
 
   return {
     phase, over, refusal, line, view, myId, tracks, local, micOn, mediaConnected, replaced, playBlocked, said,
-    clockOffsetUs, dropped, unread, paused, client, session, people, me, observers, isChair, isObserver, chairLost, recordsAway, tiles, sharing,
-    enter, leave, abandon, request, setMic, nameOf,
+    clockOffsetUs, dropped, unread, paused, client, session, ballots, people, me, observers, isChair, isObserver, chairLost, recordsAway, tiles, sharing,
+    enter, leave, abandon, request, signPaper, setMic, nameOf,
   };
 });
 
