@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use slotmap::Key;
+
 use super::layer::{Layer, MAX_SPATIAL, View};
 use super::peer::{Peer, PeerKey};
 use super::publishing::Active;
@@ -43,7 +45,7 @@ impl Shard {
         let slot = &mut peer.slots[index];
         slot.view = view;
         let hidden = slot.wish().is_none();
-        slot.renew_wish(track, self.pressure.cap());
+        slot.renew_wish(track, self.pressure.cap(key.data().as_ffi() & 0xffff_ffff));
         // What is shown again begins as a new one does.
         slot.fresh |= hidden && slot.wish().is_some();
         let slot_audio = slot.audio;
