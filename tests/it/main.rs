@@ -2,6 +2,7 @@
 
 mod archive_jobs;
 mod ballots;
+mod ballots_secret;
 mod bots_capture;
 mod bots_loss;
 mod bots_meet;
