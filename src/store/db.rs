@@ -29,6 +29,9 @@ const STATEMENT_TIMEOUT_MS: &str = "15000";
 /// leak.
 const WRITER_CACHE_KIB: &str = "-512";
 
+/// PostgreSQL's `too_many_connections`.
+const FULL_HOUSE: &str = "53300";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     Sqlite,
@@ -160,10 +163,17 @@ impl Store {
         match &self.pools {
             Pools::Sqlite { .. } => self.ping().await,
             Pools::Postgres(pool) => {
-                let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
-                connection.ping().await?;
-                connection.close().await?;
-                Ok(())
+                match PgConnection::connect_with(&pool.connect_options()).await {
+                    Ok(mut connection) => {
+                        connection.ping().await?;
+                        Ok(connection.close().await?)
+                    }
+                    // There is a server without a place for one more: those of the pool may do.
+                    Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some(FULL_HOUSE) => {
+                        self.ping().await
+                    }
+                    Err(error) => Err(error.into()),
+                }
             }
         }
     }

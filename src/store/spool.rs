@@ -78,7 +78,7 @@ impl<F: SpoolFile> Spool<F> {
     pub fn open(file: F, limit: u64) -> Result<(Self, Found), SpoolError> {
         let start = MAGIC.len() as u64;
         let mut spool = Self { file, limit, end: start, read: start, dirty: false };
-        let len = spool.file.len()?;
+        let len = spool.file.size()?;
         let mut magic = [0; MAGIC.len()];
         let got = spool.fill(0, &mut magic)?;
         if got < MAGIC.len() || magic == [0; MAGIC.len()] {
@@ -186,7 +186,7 @@ impl<F: SpoolFile> Spool<F> {
         if cut.is_err() {
             // Whether the file was cut is not known; what is behind `end` does not count either
             // way, and a hole where it was cut would hide what comes after it.
-            (self.end, self.read) = match self.file.len() {
+            (self.end, self.read) = match self.file.size() {
                 Ok(len) if len >= end => (end, read),
                 _ => (self.end, self.read),
             };

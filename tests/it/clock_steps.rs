@@ -77,7 +77,7 @@ impl Meeting {
         self.page = Page::connect(address).await;
         let again = self.page.hello(&self.token, Some(resume)).await;
         assert_eq!(again["reply"]["resumed"], true, "{again}");
-        let hand = json!({"method": "hand", "raised": self.said % 2 == 0});
+        let hand = json!({"method": "hand", "raised": self.said.is_multiple_of(2)});
         assert_eq!(self.page.ask(hand).await["reply"]["kind"], "done");
     }
 }

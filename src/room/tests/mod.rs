@@ -4,6 +4,7 @@ mod any_history;
 mod ballots;
 mod chairing;
 mod coming_and_going;
+mod outage;
 mod publishing;
 mod quality;
 mod recording;

@@ -11,7 +11,7 @@ use super::SpoolError;
 pub trait SpoolFile: Send + 'static {
     /// # Errors
     /// The system's.
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
     /// Bytes read; zero at the end of the file.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ fn private() -> OpenOptions {
 }
 
 impl SpoolFile for DiskFile {
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         self.file.metadata().map(|m| m.len())
     }
 

@@ -95,7 +95,7 @@ fn broken() -> io::Error {
 }
 
 impl SpoolFile for FakeFile {
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.mine()?.cached.len() as u64)
     }
 
