@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::{Config, DataDirError};
 use crate::http::network::Network;
 use crate::http::tls::TlsError;
+use crate::import::Imports;
 use crate::room::Registry;
 use crate::room::clock::MachineClock;
 use crate::room::ports::Ports;
@@ -48,6 +49,7 @@ pub struct App {
     pub rooms: Arc<Registry>,
     pub orgs: OrgCache,
     pub rules: RulesBook,
+    pub imports: Imports,
     /// Limits of the connection test.
     pub network: Network,
     ready: AtomicBool,
@@ -139,6 +141,7 @@ impl App {
             rooms: Registry::new(ports, machine.clone()),
             orgs: OrgCache::new(clock.clone()),
             rules,
+            imports: Imports::new(config.data.imports()),
             network: Network::default(),
             ready: AtomicBool::new(false),
             config,

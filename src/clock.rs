@@ -53,8 +53,28 @@ fn start() -> Instant {
     *START.get_or_init(Instant::now)
 }
 
+/// The day in China at that moment, `2026-11-22`: the calendar of terms and duties.
+pub fn local_day(us: i64) -> String {
+    // No daylight saving time since 1991.
+    const OFFSET_US: i64 = 8 * 3_600_000_000;
+    let local = jiff::Timestamp::from_microsecond(us.saturating_add(OFFSET_US));
+    local.map_or_else(|_| String::new(), |at| at.strftime("%Y-%m-%d").to_string())
+}
+
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Clock::fixed" } else { "Clock::system" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_day_changes_at_midnight_in_china() {
+        let midnight = 1_795_276_800_000_000;
+        assert_eq!(local_day(midnight), "2026-11-22");
+        assert_eq!(local_day(midnight - 1), "2026-11-21");
     }
 }

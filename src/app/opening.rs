@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::auth::InstallationKey;
+use crate::clock::local_day;
 use crate::domain::rules::Frozen;
 use crate::domain::{PersonId, RULES_VERSION, Roster, SessionState};
 use crate::http::ApiResult;
@@ -45,8 +46,10 @@ impl Books<'_> {
         rules: &Frozen,
         by: PersonId,
     ) -> Result<(), StoreError> {
-        let roster = Roster(self.store.persons().roster_of(session.org_id).await?);
         let (clock, anchor) = self.machine.start(0);
+        let today = local_day(clock.now().wall_us);
+        let persons = self.store.persons();
+        let roster = Roster(persons.roster_for(session.org_id, session.kind, &today).await?);
         let header = Header {
             format: FORMAT_VERSION,
             session: session.id,

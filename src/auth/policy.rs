@@ -6,7 +6,7 @@
 use signaling::view::Role;
 use signaling::{ErrorCode, WireError};
 
-use super::role::{Grant, keeps_records, observes, runs_meetings};
+use super::role::{Grant, keeps_records, manages, observes, runs_meetings, sees_members};
 use crate::domain::{AccountId, OrgId, OrgRole, OrgTree, PersonId};
 
 /// Who asks.
@@ -48,6 +48,20 @@ pub enum Action {
     /// Give out tokens that publish into the session or play it (WHIP, WHEP), and answer for them
     /// as long as they are used.
     Stream,
+    /// Names, kinds and places of organisations.
+    ViewOrg,
+    /// Names, classes, groups and seats of the members of an organisation.
+    ViewMembers,
+    /// Create below, edit, close, import organisations; both ends of a move.
+    ManageOrg,
+    /// An organisation without a superior.
+    CreateRoot,
+    /// Add, edit and import members, give them seats and accounts; see their phone numbers.
+    ManageMembers,
+    /// Grant and revoke roles at an organisation.
+    ManageRoles,
+    /// Make somebody a system administrator.
+    ManageAdministrators,
 }
 
 /// What is asked about.
@@ -68,6 +82,9 @@ pub struct SessionFacts {
     pub recorder: Option<PersonId>,
     /// The actor is on the roster (frozen, or as it would be frozen now).
     pub on_roster: bool,
+    /// When it was opened; `None`: it belongs to the tree of now. A host that moved since does not
+    /// take its past with it (`domain.md` §4.5).
+    pub at_us: Option<i64>,
 }
 
 /// Why not.
@@ -83,6 +100,11 @@ pub enum Rule {
     NotManager,
     NotBallotKeeper,
     NotInvitedAndNotSuperior,
+    NotYourOrg,
+    MayNotManageOrg,
+    MayNotManageMembers,
+    MayNotManageRoles,
+    OnlyAdministrators,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +134,15 @@ impl Rule {
             Self::NotBallotKeeper => {
                 "只有主持人、记录人或本组织的书记、支部委员可以上传、查看计票单和书面意见"
             }
+            Self::NotYourOrg => "只能查看您管理或督导的组织及其下级组织",
+            Self::MayNotManageOrg => {
+                "只有本组织或上级组织的管理员和系统管理员可以调整组织；移动组织须有原上级和新上级两方的权限"
+            }
+            Self::MayNotManageMembers => {
+                "只有本组织的书记、本组织或上级组织的管理员和系统管理员可以维护党员名册"
+            }
+            Self::MayNotManageRoles => "只有本组织或上级组织的管理员和系统管理员可以授予或收回角色",
+            Self::OnlyAdministrators => "只有系统管理员可以进行这项操作",
             Self::NotInvitedAndNotSuperior => {
                 "您不在本次会议的名册内，您所在的组织也不是该组织的上级，不能进入。如应参会，请联系主持人"
             }
@@ -153,8 +184,19 @@ pub fn allow(
         return Ok(());
     }
     if actor.grants.iter().any(|g| g.role == OrgRole::Administrator) {
-        // They keep the network running: figures, but no content.
-        if action == Action::ReadStatistics {
+        // They keep the system running and its books in order: figures, organisations, people and
+        // roles, but no content of any meeting.
+        if matches!(
+            action,
+            Action::ReadStatistics
+                | Action::ViewOrg
+                | Action::ViewMembers
+                | Action::ManageOrg
+                | Action::CreateRoot
+                | Action::ManageMembers
+                | Action::ManageRoles
+                | Action::ManageAdministrators
+        ) {
             return Ok(());
         }
         return deny(Rule::AdministratorsSeeNoContent);
@@ -191,6 +233,17 @@ pub fn allow(
                 action != Action::JoinSession && has_at(actor, session.org, keeps_records)
             }
         }
+        (Action::ViewOrg | Action::ViewMembers, Resource::Org(org)) => {
+            reaches_with(tree, actor, org, sees_members) || sees_own(tree, actor, org)
+        }
+        (Action::ManageOrg | Action::ManageRoles, Resource::Org(org)) => {
+            reaches_with(tree, actor, org, manages)
+        }
+        (Action::ManageMembers, Resource::Org(org)) => {
+            reaches_with(tree, actor, org, manages)
+                || own_branch(tree, org)
+                    .is_some_and(|branch| has_at(actor, branch, |role| role == OrgRole::Secretary))
+        }
         // An action on the wrong sort of thing is nobody's right.
         _ => false,
     };
@@ -199,6 +252,11 @@ pub fn allow(
     }
     deny(match action {
         Action::CreateSession | Action::ListPeople => Rule::NotInCharge,
+        Action::ViewOrg | Action::ViewMembers => Rule::NotYourOrg,
+        Action::ManageOrg => Rule::MayNotManageOrg,
+        Action::ManageMembers => Rule::MayNotManageMembers,
+        Action::ManageRoles => Rule::MayNotManageRoles,
+        Action::CreateRoot | Action::ManageAdministrators => Rule::OnlyAdministrators,
         Action::OpenSession | Action::CancelSession | Action::SetPolicy
             if is_known(tree, actor, resource) =>
         {
@@ -224,17 +282,46 @@ pub fn session_role(tree: &OrgTree, actor: &Actor, session: &SessionFacts) -> Op
         Some(Role::Recorder)
     } else if session.on_roster {
         Some(Role::Member)
-    } else if can_observe(tree, actor, session.org) {
+    } else if can_observe(tree, actor, session.org, session.at_us) {
         Some(Role::Observer)
     } else {
         None
     }
 }
 
-/// `can_observe(u, s)` of `domain.md` §4.5: a role that observes, at the host or above it.
-pub fn can_observe(tree: &OrgTree, actor: &Actor, host: OrgId) -> bool {
-    let reaches = |g: &Grant| g.org == host || g.inherits && tree.is_ancestor_or_self(g.org, host);
+/// `can_observe(u, s)` of `domain.md` §4.5: a role that observes, at the host or above it. With a
+/// time: above it as the tree stood then, so that a superior keeps what was theirs before the host
+/// moved away, and the new one gets what comes after.
+pub fn can_observe(tree: &OrgTree, actor: &Actor, host: OrgId, at_us: Option<i64>) -> bool {
+    let above = |org| match at_us {
+        Some(at_us) => tree.was_ancestor_or_self(org, host, at_us),
+        None => tree.is_ancestor_or_self(org, host),
+    };
+    let reaches = |g: &Grant| g.org == host || g.inherits && above(g.org);
     actor.grants.iter().any(|g| observes(g.role) && reaches(g))
+}
+
+/// A role that reaches down to the organisation, or stands at it.
+fn reaches_with(
+    tree: &OrgTree,
+    actor: &Actor,
+    org: OrgId,
+    right: impl Fn(OrgRole) -> bool,
+) -> bool {
+    let reaches = |g: &Grant| g.org == org || g.inherits && tree.is_ancestor_or_self(g.org, org);
+    actor.grants.iter().any(|g| right(g.role) && reaches(g))
+}
+
+/// The branch that an organisation is, or that a group belongs to.
+fn own_branch(tree: &OrgTree, org: OrgId) -> Option<OrgId> {
+    tree.ancestors_or_self(org).take(2).find(|o| o.kind.is_branch()).map(|o| o.id)
+}
+
+/// Who keeps the books of a branch sees the branch and its groups; a 组长 the group.
+fn sees_own(tree: &OrgTree, actor: &Actor, org: OrgId) -> bool {
+    leads_group(actor, org)
+        || has_at(actor, org, keeps_records)
+        || own_branch(tree, org).is_some_and(|branch| has_at(actor, branch, keeps_records))
 }
 
 fn in_charge(actor: &Actor, session: &SessionFacts) -> bool {

@@ -1,7 +1,7 @@
 //! The permission examples of `domain.md` §4.5, on the tree R→(A→(a1, a2), B→(b1)).
 
 use super::*;
-use crate::domain::{OrgKind, OrgNode};
+use crate::domain::{Edge, OrgExtra, OrgKind, OrgNode};
 use uuid::Uuid;
 
 const R: u128 = 1;
@@ -51,6 +51,7 @@ fn session(host: u128) -> SessionFacts {
         presiding: None,
         recorder: Some(person(2)),
         on_roster: false,
+        at_us: None,
     }
 }
 
@@ -141,4 +142,68 @@ fn whoever_presides_sees_the_statistics_and_who_presides_no_more_does_not() {
     let handed = SessionFacts { presiding: Some(other), ..session };
     assert_eq!(rule(&member, Action::ReadStatistics, &handed), None);
     assert_eq!(rule(&chair, Action::ReadStatistics, &handed), Some(Rule::NotForStatistics));
+}
+
+/// a1 moved under B on 10-01: A keeps the archive of before, B gets what comes after.
+#[test]
+fn a_move_changes_no_history() {
+    const MOVED_US: i64 = 1_790_784_000_000_000;
+    let nodes =
+        [(R, None), (A, Some(R)), (A1, Some(B)), (A2, Some(A)), (B, Some(R)), (B1, Some(B))].map(
+            |(id, parent)| OrgNode {
+                id: org(id),
+                parent: parent.map(org),
+                kind: OrgKind::Branch,
+                name: id.to_string(),
+            },
+        );
+    let edges = vec![
+        Edge { from_us: 0, parent: Some(org(A)) },
+        Edge { from_us: MOVED_US, parent: Some(org(B)) },
+    ];
+    let extra = OrgExtra { edges, ..OrgExtra::default() };
+    let tree = OrgTree::new(nodes).unwrap().with_extras([(org(A1), extra)].into());
+    let may = |role: &Actor, at_us| {
+        let session = SessionFacts { at_us, ..session(A1) };
+        allow(&tree, role, Action::ReadArchive, Resource::Session(&session)).is_ok()
+    };
+    let (a, b, r) = (
+        actor(&[(A, OrgRole::Observer)]),
+        actor(&[(B, OrgRole::Observer)]),
+        actor(&[(R, OrgRole::Observer)]),
+    );
+    let (before, after) = (Some(MOVED_US - 1), Some(MOVED_US));
+    assert!(may(&a, before) && !may(&a, after) && !may(&a, None));
+    assert!(!may(&b, before) && may(&b, after) && may(&b, None));
+    assert!(may(&r, before) && may(&r, after) && may(&r, None));
+}
+
+#[test]
+fn books_are_kept_downwards_only() {
+    let keep = [Action::ViewOrg, Action::ViewMembers, Action::ManageOrg, Action::ManageRoles];
+    let may = |who: &Actor, action, at| allow(&tree(), who, action, Resource::Org(org(at))).is_ok();
+    let manager = actor(&[(A, OrgRole::Manager)]);
+    for action in keep.into_iter().chain([Action::ManageMembers]) {
+        for (at, allowed) in
+            [(A, true), (A1, true), (A2, true), (B, false), (B1, false), (R, false)]
+        {
+            assert_eq!(may(&manager, action, at), allowed, "{action:?} at {at}");
+        }
+    }
+    let observer = actor(&[(A, OrgRole::Observer)]);
+    assert!(may(&observer, Action::ViewMembers, A1) && !may(&observer, Action::ManageMembers, A1));
+    let secretary = actor(&[(A1, OrgRole::Secretary)]);
+    assert!(may(&secretary, Action::ManageMembers, A1) && may(&secretary, Action::ViewOrg, A1));
+    for action in [Action::ManageOrg, Action::ManageRoles] {
+        assert!(!may(&secretary, action, A1), "{action:?}");
+    }
+    assert!(!may(&secretary, Action::ViewMembers, A2) && !may(&secretary, Action::ViewMembers, A));
+    let member = actor(&[(A1, OrgRole::Member)]);
+    assert!(keep.into_iter().all(|action| !may(&member, action, A1)));
+    for action in [Action::CreateRoot, Action::ManageAdministrators] {
+        let refused = allow(&tree(), &manager, action, Resource::Own).unwrap_err();
+        assert_eq!(refused.rule, Rule::OnlyAdministrators);
+        let admin = actor(&[(R, OrgRole::Administrator)]);
+        assert_eq!(allow(&tree(), &admin, action, Resource::Own), Ok(()));
+    }
 }

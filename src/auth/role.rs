@@ -25,3 +25,14 @@ pub const fn observes(role: OrgRole) -> bool {
 pub const fn keeps_records(role: OrgRole) -> bool {
     runs_meetings(role) || matches!(role, OrgRole::Recorder)
 }
+
+/// Keeps the books of the organisation and, where the role reaches down, below it: organisations,
+/// members, roles.
+pub const fn manages(role: OrgRole) -> bool {
+    matches!(role, OrgRole::Manager)
+}
+
+/// Sees organisations and their members.
+pub const fn sees_members(role: OrgRole) -> bool {
+    observes(role)
+}

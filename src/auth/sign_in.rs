@@ -77,6 +77,14 @@ impl SignIns {
         }
     }
 
+    /// The hash to store of a password that was made for somebody.
+    ///
+    /// # Errors
+    /// [`PasswordError::Overloaded`] when too many wait already.
+    pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
+        self.passwords.hash(password).await
+    }
+
     /// Checks login and password; the value for the cookie, and the account.
     ///
     /// # Errors

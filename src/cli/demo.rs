@@ -14,7 +14,7 @@ use crate::auth::{StreamKind, password};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{
-    AccountId, AgendaItem, MeetingKind, OrgId, PersonId, Policy, Roster, SessionId,
+    AccountId, AgendaItem, MeetingKind, OrgId, PersonId, Policy, Roster, Seat, SessionId,
 };
 use crate::store::{Account, NewSession, Org, Person, RoleGrant, Store};
 pub use lecture::DemoStream;
@@ -101,7 +101,7 @@ pub async fn ensure(store: &Store, config: &Config, clock: &Clock) -> Result<(),
         if store.orgs().get(org_id(n)).await?.is_none() {
             let parent = org.parent.map(org_id);
             let org = Org { id: org_id(n), parent, kind: org.kind, name: org.name.into() };
-            store.orgs().create(&org).await?;
+            store.orgs().create_with_code(&org, Some(&format!("QH{:03}", n + 1))).await?;
         }
     }
     let mut accounts = Vec::with_capacity(MEMBERS.len());
@@ -149,6 +149,9 @@ async fn ensure_account(
             active: true,
         };
         store.persons().create(&person).await?;
+        let code = member.class.map(|_| format!("D{:03}", n + 1));
+        let seat = member.seat.map(|post| Seat { post, from_on: None, until_on: None });
+        store.members().complete(person.id, code.as_deref(), seat.as_ref()).await?;
     }
     for (org, role, inherits) in member.roles {
         let grant = RoleGrant {

@@ -85,6 +85,7 @@ async fn claims(
         presiding: None,
         recorder: session.recorder,
         on_roster: roster.contains(person.id),
+        at_us: session.opened_us,
     };
     let tree = store.orgs().tree().await?;
     let role = session_role(&tree, &actor, &facts)

@@ -53,6 +53,11 @@ impl DataDir {
         self.0.join("spool")
     }
 
+    /// Uploaded tables until they are confirmed; emptied at every start.
+    pub fn imports(&self) -> PathBuf {
+        self.0.join("imports")
+    }
+
     pub fn demo_json(&self) -> PathBuf {
         self.0.join("demo.json")
     }

@@ -7,6 +7,8 @@
 pub mod attendance;
 pub mod ballot;
 pub mod by_id;
+pub mod committee;
+pub mod fields;
 pub mod ids;
 pub mod intervals;
 pub mod kind;
@@ -20,13 +22,14 @@ pub mod strokes;
 
 pub use attendance::{PersonPresence, Presence, PresenceEnd, SessionPresence, evaluate};
 pub use by_id::ById;
+pub use committee::{Post, Seat, has_committee};
 pub use ids::{
     AccountId, BallotId, ChatId, EndpointId, OrgId, PersonId, RenderJobId, SessionId, SiteId,
     TrackId,
 };
 pub use kind::{MeetingKind, RULES_VERSION};
 pub use member::{MemberClass, Rights, rights_of};
-pub use org::{OrgKind, OrgNode, OrgRole, OrgTree};
+pub use org::{Edge, MoveError, OrgExtra, OrgKind, OrgNode, OrgRole, OrgTree};
 pub use report::{
     AttendanceMode, AttendanceReport, AttendanceRow, AttendanceStatus, AttendanceTotals, LeaveNote,
     OfficialWindow, ReportInterval,

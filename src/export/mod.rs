@@ -3,6 +3,7 @@
 pub mod attendance_xlsx;
 mod ballot_words;
 mod event_words;
+pub mod people;
 pub mod table;
 
 pub use attendance_xlsx::{AttendanceExport, attendance_xlsx};

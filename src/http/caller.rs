@@ -94,6 +94,7 @@ pub fn facts(session: &Session, on_roster: bool) -> SessionFacts {
         presiding: None,
         recorder: session.recorder,
         on_roster,
+        at_us: session.opened_us,
     }
 }
 

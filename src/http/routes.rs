@@ -9,13 +9,13 @@ use axum::routing::{MethodFilter, on};
 use axum::{Router, middleware as layer};
 
 use super::{
-    account, archive, assets, ballots, health, join, metrics, middleware, network, openapi, people,
-    rules, sessions, statistics, whip,
+    account, archive, assets, ballots, health, imports, join, members, metrics, middleware,
+    network, openapi, orgs, people, roles, rules, sessions, statistics, whip,
 };
 use crate::app::App;
 use crate::ws::Ws;
 
-/// Largest body of a request, in bytes; nothing is uploaded in this version.
+/// Largest body of a request, in bytes; tables that are imported have limits of their own.
 const MAX_BODY: usize = 64 * 1024;
 
 /// Routes as they are added, so that a test can walk all of them.
@@ -78,6 +78,26 @@ fn quick() -> Routes {
         .add(GET, "/api/network/download", network::download)
         .add(POST, "/api/network/upload", network::upload)
         .add(GET, "/api/people", people::list)
+        .add(GET, "/api/orgs", orgs::list)
+        .add(POST, "/api/orgs", orgs::create)
+        .add(GET, "/api/orgs/search", orgs::search)
+        .add(GET, "/api/orgs/{id}", orgs::read)
+        .add(PUT, "/api/orgs/{id}", orgs::edit)
+        .add(GET, "/api/orgs/{id}/subtree", orgs::subtree)
+        .add(POST, "/api/orgs/{id}/move", orgs::move_to)
+        .add(POST, "/api/orgs/{id}/close", orgs::close)
+        .add(GET, "/api/orgs/{id}/audit", orgs::audit)
+        .add(GET, "/api/orgs/{id}/members", members::list)
+        .add(POST, "/api/orgs/{id}/members", members::create)
+        .add(PUT, "/api/orgs/{id}/seats", members::seat)
+        .add(PUT, "/api/members/{id}", members::edit)
+        .add(POST, "/api/members/{id}/account", members::account)
+        .add(GET, "/api/imports/{id}", imports::read)
+        .add(POST, "/api/imports/{id}/confirm", imports::confirm)
+        .add(POST, "/api/imports/{id}/discard", imports::discard)
+        .add(GET, "/api/orgs/{id}/roles", roles::list)
+        .add(POST, "/api/orgs/{id}/roles", roles::grant)
+        .add(POST, "/api/orgs/{id}/roles/revoke", roles::revoke)
         .add(GET, "/api/archive/{id}", archive::read)
         .add(GET, "/api/archive/{id}/journal", archive::journal)
         .add(GET, "/api/archive/{id}/attendance.xlsx", archive::attendance_xlsx)
@@ -98,6 +118,8 @@ fn scans() -> Routes {
 fn slow() -> Routes {
     Routes::new()
         .add(Method::GET, "/api/archive/{id}/journal.jsonl", archive::journal_file)
+        .add(Method::POST, "/api/orgs/{id}/import", imports::upload)
+        .add(Method::GET, "/api/orgs/{id}/export", imports::export)
         .add(Method::GET, "/media/{id}/recording.mp4", archive::recording)
         .add(Method::GET, "/media/{id}/poster.jpg", archive::poster)
 }

@@ -18,7 +18,11 @@ use super::view::{Items, SessionCard, SessionDetail};
 use crate::app::{App, opening};
 use crate::auth::policy::{Action, Resource, can_observe};
 use crate::auth::role;
-use crate::domain::{MeetingKind, OrgId, PersonId, Policy, Roster, SessionId};
+use crate::clock::local_day;
+use crate::domain::kind::Due;
+use crate::domain::{
+    MeetingKind, OrgId, OrgKind, PersonId, Policy, Roster, SessionId, has_committee,
+};
 use crate::store::{NewSession, Session, new_id};
 
 /// Sessions of one list.
@@ -97,7 +101,9 @@ async fn subtree(
     let mut found: HashMap<SessionId, Session> = HashMap::new();
     for grant in caller.actor.grants.iter().filter(|g| role::observes(g.role)) {
         let there = app.store.sessions().of_subtree(grant.org, state, LIMIT).await?;
-        let seen = there.into_iter().filter(|s| can_observe(&caller.tree, &caller.actor, s.org_id));
+        let seen = there
+            .into_iter()
+            .filter(|s| can_observe(&caller.tree, &caller.actor, s.org_id, s.opened_us));
         found.extend(seen.map(|s| (s.id, s)));
     }
     Ok(found.into_values().collect())
@@ -127,7 +133,7 @@ pub async fn create(
 ) -> ApiResult<(StatusCode, Json<SessionDetail>)> {
     caller.may(Action::CreateSession, Resource::Org(plan.org_id))?;
     let plan = checked(plan)?;
-    let roster = Roster(app.store.persons().roster_of(plan.org_id).await?);
+    let roster = due(&app, &caller, &plan).await?;
     let chair = plan.chair.unwrap_or(caller.actor.person);
     for person in [Some(chair), plan.recorder].into_iter().flatten() {
         if !roster.contains(person) && person != caller.actor.person {
@@ -151,6 +157,34 @@ pub async fn create(
     };
     app.store.sessions().create(&session).await?;
     Ok((StatusCode::CREATED, Json(detail(&app, &caller, id, &origin).await?)))
+}
+
+/// 应到 of the plan, if the organisation can hold such a meeting.
+async fn due(app: &App, caller: &Caller, plan: &Plan) -> ApiResult<Roster> {
+    let org = caller.tree.get(plan.org_id).ok_or_else(ApiError::not_found)?;
+    let group = org.kind == OrgKind::Group;
+    if plan.kind.due() == Due::Group && !group {
+        return Err(ApiError::validation("党小组会须选择一个党小组"));
+    }
+    if group && matches!(plan.kind.due(), Due::Committee | Due::LeadingBody) {
+        return Err(ApiError::validation("党小组没有委员会，请选择所在的党支部"));
+    }
+    let today = local_day(app.clock.now_us());
+    let roster = app.store.persons().roster_for(plan.org_id, plan.kind, &today).await?;
+    match plan.kind.due() {
+        Due::Committee if roster.is_empty() => {
+            let (_, full, seats) = app.store.members().counts(plan.org_id, &today).await?;
+            Err(ApiError::validation(if has_committee(full, seats) {
+                "没有登记支委会委员，请先在“组织与党员”中登记委员职务"
+            } else {
+                "正式党员不足7人，不设支委会，请改为召开支部党员大会"
+            }))
+        }
+        Due::LeadingBody if roster.is_empty() => {
+            Err(ApiError::validation("没有登记领导班子成员，请先在“组织与党员”中登记班子成员"))
+        }
+        _ => Ok(Roster(roster)),
+    }
 }
 
 fn checked(mut plan: Plan) -> ApiResult<Plan> {

@@ -38,6 +38,8 @@ pub struct Me {
     roles: Vec<MyRole>,
     can_create: Vec<OrgId>,
     can_observe: bool,
+    /// Sees 组织与党员: some organisation is theirs to look after.
+    can_view_orgs: bool,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -73,6 +75,9 @@ impl Me {
                 .collect(),
             can_create,
             can_observe: grants.iter().any(|g| role::observes(g.role)),
+            can_view_orgs: grants
+                .iter()
+                .any(|g| caller.allows(Action::ViewOrg, Resource::Org(g.org))),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Accounts: how a person signs in.
 
+use super::audit::{self, AuditEntry};
 use super::db::{Row, Store, args};
 use super::error::StoreError;
 use crate::domain::{AccountId, PersonId};
@@ -54,6 +55,22 @@ impl Accounts<'_> {
             a.large_type,
         ];
         self.0.execute(sql, args).await.map(drop)
+    }
+
+    /// As [`Accounts::create`], in the audit trail.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn create_on_record(&self, a: &Account, by: &AuditEntry) -> Result<(), StoreError> {
+        let sql = "INSERT INTO accounts
+                     (id, person_id, login, password_hash, must_change_password, large_type)
+                   VALUES ($1, $2, $3, $4, $5, $6)";
+        let flags = (a.must_change_password, a.large_type);
+        let args = args![a.id, a.person_id, &a.login, &a.password_hash, flags.0, flags.1];
+        let mut tx = self.0.begin().await?;
+        tx.execute(sql, args).await?;
+        audit::write(&mut tx, by).await?;
+        tx.commit().await
     }
 
     pub async fn get(&self, id: AccountId) -> Result<Option<Account>, StoreError> {

@@ -12,8 +12,8 @@ pub enum StoreError {
     Conflict(String),
     #[error("not found: {0}")]
     NotFound(&'static str),
-    /// The journal is append-only, also for us.
-    #[error("the journal cannot be changed")]
+    /// Journal, edges of the tree and audit trail are append-only, also for us.
+    #[error("what is written there cannot be changed")]
     AppendOnly,
     /// A stored value is not what was once written.
     #[error("stored {0} is damaged")]
@@ -29,7 +29,7 @@ pub enum StoreError {
 }
 
 /// Raised by the triggers of both engines.
-pub(super) const APPEND_ONLY_MESSAGE: &str = "journal is append-only";
+pub(super) const APPEND_ONLY_MESSAGE: &str = "is append-only";
 
 impl From<sqlx::Error> for StoreError {
     fn from(e: sqlx::Error) -> Self {

@@ -23,6 +23,13 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("migrations/0001_append_only.postgres.sql"),
     },
     Migration {
+        version: 2,
+        name: "orgs",
+        both: include_str!("migrations/0002_orgs.sql"),
+        sqlite: include_str!("migrations/0002_orgs.sqlite.sql"),
+        postgres: include_str!("migrations/0002_orgs.postgres.sql"),
+    },
+    Migration {
         version: 4,
         name: "ballots",
         both: include_str!("migrations/0004_ballots.sql"),

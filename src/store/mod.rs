@@ -6,13 +6,16 @@
 
 mod accounts;
 mod appender;
+mod audit;
 mod ballots;
 mod books;
 mod chat;
 mod db;
 mod error;
 mod ids;
+mod import;
 mod journal;
+mod members;
 mod migrate;
 mod org_rules;
 mod orgs;
@@ -28,12 +31,15 @@ mod writer;
 
 pub use accounts::{Account, Accounts};
 pub use appender::{APPEND_QUEUE, JournalAppender, SpoolFigures};
+pub use audit::{Audit, AuditEntry, AuditLine};
 pub use ballots::{Ballots, Put};
 pub use chat::{Chat, StoredChat};
 pub use db::{Engine, Store};
 pub use error::StoreError;
 pub use ids::new_id;
+pub use import::{ImportTx, MemberPut, OrgPut};
 pub use journal::{Head, Journal};
+pub use members::{Member, MemberFilter, MemberPage, Members};
 pub use org_rules::{OrgRules, OwnRules};
 pub use orgs::{Org, Orgs};
 pub use persons::{Person, Persons};
@@ -48,6 +54,10 @@ impl Store {
         Accounts(self)
     }
 
+    pub fn audit(&self) -> Audit<'_> {
+        Audit(self)
+    }
+
     pub fn ballots(&self) -> Ballots<'_> {
         Ballots(self)
     }
@@ -58,6 +68,10 @@ impl Store {
 
     pub fn journal(&self) -> Journal<'_> {
         Journal(self)
+    }
+
+    pub fn members(&self) -> Members<'_> {
+        Members(self)
     }
 
     pub fn orgs(&self) -> Orgs<'_> {

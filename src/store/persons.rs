@@ -2,8 +2,9 @@
 
 use super::db::{Row, Store, args};
 use super::error::StoreError;
+use crate::domain::kind::Due;
 use crate::domain::member::{class_from_id, class_id};
-use crate::domain::{MemberClass, OrgId, PersonId, RosterEntry, rights_of};
+use crate::domain::{MeetingKind, MemberClass, OrgId, PersonId, RosterEntry, rights_of};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
@@ -67,18 +68,44 @@ impl Persons<'_> {
                    LEFT JOIN orgs g ON g.id = p.group_id
                    WHERE (p.org_id = $1 OR p.group_id = $1)
                      AND p.active = 1 AND p.class IS NOT NULL ORDER BY p.id";
-        let entry = |row: &Row| {
-            let class = row.word("class", class_from_id)?;
-            Ok(RosterEntry {
-                person_id: row.id("id")?,
-                name: row.text("name")?,
-                class,
-                org_name: row.text("org_name")?,
-                group_name: row.opt_text("group_name")?,
-                voter: rights_of(class).vote,
-                due: true,
-            })
-        };
         self.0.all(sql, args![org]).await?.iter().map(entry).collect()
     }
+
+    /// 应到 of a meeting of this kind: all members of the branch, the members of the group, or
+    /// those who hold a seat in the committee (or leading body) on that day (`2026-11-22`).
+    pub async fn roster_for(
+        &self,
+        org: OrgId,
+        kind: MeetingKind,
+        day: &str,
+    ) -> Result<Vec<RosterEntry>, StoreError> {
+        match kind.due() {
+            Due::Members | Due::Group => self.roster_of(org).await,
+            Due::Committee | Due::LeadingBody => self.seated_at(org, day).await,
+        }
+    }
+
+    /// Members with a seat at the organisation on that day, wherever they belong.
+    pub async fn seated_at(&self, org: OrgId, day: &str) -> Result<Vec<RosterEntry>, StoreError> {
+        let sql = "SELECT p.id, p.name, p.class, o.name AS org_name, g.name AS group_name
+                   FROM seats s JOIN persons p ON p.id = s.person_id
+                   JOIN orgs o ON o.id = p.org_id LEFT JOIN orgs g ON g.id = p.group_id
+                   WHERE s.org_id = $1 AND p.active = 1 AND p.class IS NOT NULL
+                     AND (s.from_on IS NULL OR s.from_on <= $2)
+                     AND (s.until_on IS NULL OR s.until_on >= $2) ORDER BY p.id";
+        self.0.all(sql, args![org, day]).await?.iter().map(entry).collect()
+    }
+}
+
+fn entry(row: &Row) -> Result<RosterEntry, StoreError> {
+    let class = row.word("class", class_from_id)?;
+    Ok(RosterEntry {
+        person_id: row.id("id")?,
+        name: row.text("name")?,
+        class,
+        org_name: row.text("org_name")?,
+        group_name: row.opt_text("group_name")?,
+        voter: rights_of(class).vote,
+        due: true,
+    })
 }

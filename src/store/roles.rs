@@ -1,5 +1,6 @@
 //! Who holds which role where.
 
+use super::audit::{self, AuditEntry};
 use super::db::{Row, Store, args};
 use super::error::StoreError;
 use crate::domain::{OrgId, OrgRole, PersonId};
@@ -41,6 +42,36 @@ impl Roles<'_> {
     ) -> Result<(), StoreError> {
         let sql = "DELETE FROM roles WHERE person_id = $1 AND org_id = $2 AND role = $3";
         self.0.execute(sql, args![person, org, role.id()]).await.map(drop)
+    }
+
+    /// As [`Roles::grant`], in the audit trail.
+    pub async fn grant_on_record(&self, g: &RoleGrant, by: &AuditEntry) -> Result<(), StoreError> {
+        let sql = "INSERT INTO roles (person_id, org_id, role, inherits) VALUES ($1, $2, $3, $4)
+                   ON CONFLICT (person_id, org_id, role) DO UPDATE SET inherits = excluded.inherits";
+        let mut tx = self.0.begin().await?;
+        tx.execute(sql, args![g.person_id, g.org_id, g.role.id(), g.inherits]).await?;
+        audit::write(&mut tx, by).await?;
+        tx.commit().await
+    }
+
+    /// As [`Roles::revoke`], in the audit trail.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is no such role.
+    pub async fn revoke_on_record(
+        &self,
+        person: PersonId,
+        org: OrgId,
+        role: OrgRole,
+        by: &AuditEntry,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM roles WHERE person_id = $1 AND org_id = $2 AND role = $3";
+        let mut tx = self.0.begin().await?;
+        if tx.execute(sql, args![person, org, role.id()]).await? == 0 {
+            return Err(StoreError::NotFound("role"));
+        }
+        audit::write(&mut tx, by).await?;
+        tx.commit().await
     }
 
     pub async fn of_person(&self, person: PersonId) -> Result<Vec<RoleGrant>, StoreError> {

@@ -360,7 +360,9 @@ impl Sessions<'_> {
         rows.iter().map(session).collect()
     }
 
-    /// Of this organisation and everything below it; `state` narrows.
+    /// Of this organisation and everything that stands or ever stood below it, so that sessions of
+    /// before a move are among them; `state` narrows. Whose session it is by its time is the
+    /// policy's to say.
     pub async fn of_subtree(
         &self,
         org: OrgId,
@@ -368,11 +370,10 @@ impl Sessions<'_> {
         limit: u32,
     ) -> Result<Vec<Session>, StoreError> {
         let sql = format!(
-            "WITH RECURSIVE below (id, depth) AS (
-               SELECT id, 0 FROM orgs WHERE id = $1
-               UNION ALL
-               SELECT c.id, b.depth + 1 FROM orgs c JOIN below b ON c.parent_id = b.id
-               WHERE b.depth < 12)
+            "WITH RECURSIVE below (id) AS (
+               SELECT id FROM orgs WHERE id = $1
+               UNION
+               SELECT e.org_id FROM org_edges e JOIN below b ON e.parent_id = b.id)
              {COLUMNS} WHERE s.org_id IN (SELECT id FROM below) AND ($2 = '' OR s.state = $2)
              {ORDER} LIMIT $3"
         );

@@ -43,6 +43,30 @@ const TABLE: &[(&str, &str, [u16; 8])] = &[
     ("POST", "/api/network/probe",                    [422,  422,  422,  422,  422,  422,  422,  422]),
     ("GET",  "/api/network/download",                 [200,  200,  200,  200,  200,  200,  200,  200]),
     ("POST", "/api/network/upload",                   [204,  204,  204,  204,  204,  204,  204,  204]),
+    // Organisations and members: the branch of the planned session, and one of its members.
+    ("GET",  "/api/orgs",                             [NO,   200,  200,  200,  200,  200,  200,  200]),
+    ("POST", "/api/orgs",                             [NO,   OUT,  OUT,  OUT,  OUT,  OUT,  OUT,  201]),
+    ("GET",  "/api/orgs/search",                      [NO,   200,  200,  200,  200,  200,  200,  200]),
+    ("GET",  "/api/orgs/{id}",                        [NO,   200,  200,  OUT,  200,  OUT,  OUT,  200]),
+    ("PUT",  "/api/orgs/{id}",                        [NO,   OUT,  OUT,  OUT,  OUT,  OUT,  OUT,  200]),
+    ("GET",  "/api/orgs/{id}/subtree",                [NO,   200,  200,  OUT,  200,  OUT,  OUT,  200]),
+    ("POST", "/api/orgs/{id}/move",                   [NO,   OUT,  OUT,  OUT,  OUT,  OUT,  OUT,  422]),
+    ("POST", "/api/orgs/{id}/close",                  [NO,   OUT,  OUT,  OUT,  OUT,  OUT,  OUT,  409]),
+    ("GET",  "/api/orgs/{id}/audit",                  [NO,   OUT,  OUT,  OUT,  OUT,  OUT,  OUT,  200]),
+    ("GET",  "/api/orgs/{id}/members",                [NO,   200,  200,  OUT,  200,  OUT,  OUT,  200]),
+    ("POST", "/api/orgs/{id}/members",                [NO,   201,  OUT,  OUT,  OUT,  OUT,  OUT,  201]),
+    ("PUT",  "/api/orgs/{id}/seats",                  [NO,   204,  OUT,  OUT,  OUT,  OUT,  OUT,  204]),
+    ("PUT",  "/api/members/{id}",                     [NO,   200,  OUT,  OUT,  OUT,  OUT,  OUT,  200]),
+    ("POST", "/api/members/{id}/account",             [NO,   409,  OUT,  OUT,  OUT,  OUT,  OUT,  409]),
+    ("GET",  "/api/orgs/{id}/roles",                  [NO,   OUT,  OUT,  OUT,  OUT,  OUT,  OUT,  200]),
+    ("POST", "/api/orgs/{id}/roles",                  [NO,   OUT,  OUT,  OUT,  OUT,  OUT,  OUT,  204]),
+    ("POST", "/api/orgs/{id}/roles/revoke",           [NO,   OUT,  OUT,  OUT,  OUT,  OUT,  OUT,  204]),
+    ("POST", "/api/orgs/{id}/import",                 [NO,   202,  OUT,  OUT,  OUT,  OUT,  OUT,  202]),
+    ("GET",  "/api/orgs/{id}/export",                 [NO,   200,  OUT,  OUT,  OUT,  OUT,  OUT,  200]),
+    // An upload is its owner's alone; nobody has this one.
+    ("GET",  "/api/imports/{id}",                     [NO,   404,  404,  404,  404,  404,  404,  404]),
+    ("POST", "/api/imports/{id}/confirm",             [NO,   404,  404,  404,  404,  404,  404,  404]),
+    ("POST", "/api/imports/{id}/discard",             [NO,   404,  404,  404,  404,  404,  404,  404]),
     ("GET",  "/api/archive/{id}",                     [NO,   200,  200,  200,  200,  OUT,  OUT,  OUT]),
     ("GET",  "/api/archive/{id}/journal",             [NO,   200,  200,  200,  200,  OUT,  OUT,  OUT]),
     ("GET",  "/api/archive/{id}/journal.jsonl",       [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
@@ -76,6 +100,23 @@ fn body_of(app: &TestApp, path: &str, role: usize) -> Value {
         "/api/sessions/{id}/cancel" => json!({ "reason": "改期" }),
         "/api/orgs/{id}/rules" => json!({ "text": "" }),
         "/api/network/probe" => json!({ "sdp": "v=0", "way": "udp" }),
+        "/api/orgs" => json!({
+            "parent_id": app.account("observer").org_id, "name": "机关党总支",
+            "kind": "general_branch",
+        }),
+        "/api/orgs/{id}" => json!({ "name": "清河社区第一党支部", "kind": "branch" }),
+        "/api/orgs/{id}/move" => json!({
+            "parent_id": app.account("observer").org_id, "from_us": 1,
+        }),
+        "/api/orgs/{id}/members" => json!({ "name": "王建国", "class": "full" }),
+        "/api/orgs/{id}/seats" => json!({
+            "person_id": app.account("member2").person_id, "post": "publicity",
+        }),
+        "/api/members/{id}" => json!({ "name": "孙国平", "class": "full" }),
+        "/api/members/{id}/account" => json!({ "login": "somebody" }),
+        "/api/orgs/{id}/roles" | "/api/orgs/{id}/roles/revoke" => json!({
+            "person_id": app.account("member2").person_id, "role": "recorder",
+        }),
         "/api/login" => json!({ "login": format!("unknown{role}"), "password": "not this one" }),
         _ => json!({}),
     }
@@ -95,15 +136,28 @@ async fn every_route_for_every_role() {
         let mut order: Vec<usize> = (0..ROLES.len()).collect();
         order.sort_by_key(|role| ROLES[*role] == "secretary");
         for role in order {
-            let org = app.account("secretary").org_id.to_string();
-            let of = if path.starts_with("/api/orgs/") { &org } else { &session };
-            let mut target = path.replace("{id}", of).replace("{ballot}", &session);
+            let id = match path {
+                path if path.starts_with("/api/orgs/") => {
+                    app.account("secretary").org_id.to_string()
+                }
+                path if path.starts_with("/api/members/") => {
+                    app.account("member6").person_id.to_string()
+                }
+                _ => session.clone(),
+            };
+            let mut target = path.replace("{id}", &id).replace("{ballot}", &session);
             target = target.replace("{digest}", &"0".repeat(64));
             if *path == "/api/sessions" && *method == "GET" {
                 target += "?scope=mine";
             } else if *path == "/api/people" {
                 target += &format!("?org_id={}", app.account("secretary").org_id);
             }
+            target += match *path {
+                "/api/orgs/search" => "?q=x",
+                "/api/orgs/{id}/import" => "?what=members",
+                "/api/orgs/{id}/export" => "?what=members&format=csv",
+                _ => "",
+            };
             let body = (*method != "GET").then(|| body_of(&app, path, role));
             let answer = clients[role].send(method, &target, &[], body).await;
             if answer.status != expected[role] {

@@ -233,6 +233,21 @@ impl Client {
         self.send("PUT", path, &[], Some(body)).await
     }
 
+    /// A file as the body.
+    pub async fn upload(&self, path: &str, file: &[u8]) -> Answer {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let cookie = self.cookie.as_deref().unwrap_or_default();
+        let origin = self.origin.as_deref().unwrap_or_default();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nCookie: {cookie}\r\n\
+             Origin: {origin}\r\nContent-Type: application/octet-stream\r\n\
+             Content-Length: {}\r\n\r\n",
+            self.address,
+            file.len()
+        );
+        exchange_bytes(stream, &[head.as_bytes(), file].concat()).await
+    }
+
     pub async fn send(
         &self,
         method: &str,
@@ -258,8 +273,13 @@ impl Client {
 }
 
 /// Sends one request and reads the answer to the end of the connection.
-pub async fn exchange(mut io: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Answer {
-    io.write_all(request.as_bytes()).await.unwrap();
+pub async fn exchange(io: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Answer {
+    exchange_bytes(io, request.as_bytes()).await
+}
+
+async fn exchange_bytes(mut io: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> Answer {
+    // What is refused early is not read to its end.
+    let _ = io.write_all(request).await;
     let mut bytes = Vec::new();
     // A connection under TLS may end without close_notify.
     let _ = io.read_to_end(&mut bytes).await;

@@ -4,7 +4,7 @@ use crate::domain::OrgRole::{
     Administrator, CommitteeMember, GroupLeader, Member as PartyMember, Observer, Recorder,
     Secretary,
 };
-use crate::domain::{MemberClass, OrgKind, OrgRole};
+use crate::domain::{MemberClass, OrgKind, OrgRole, Post};
 
 pub struct OrgRow {
     pub kind: OrgKind,
@@ -21,6 +21,8 @@ pub struct Member {
     pub group: Option<usize>,
     pub class: Option<MemberClass>,
     pub large_type: bool,
+    /// In the committee of the branch.
+    pub seat: Option<Post>,
     /// Organisation, role, reaches down.
     pub roles: &'static [(usize, OrgRole, bool)],
 }
@@ -55,11 +57,15 @@ const fn person(
     roles: &'static [(usize, OrgRole, bool)],
 ) -> Member {
     let class = Some(MemberClass::Full);
-    Member { key, name, org, group: Some(group), class, large_type: false, roles }
+    Member { key, name, org, group: Some(group), class, large_type: false, seat: None, roles }
 }
 
 const fn probationary(member: Member) -> Member {
     Member { class: Some(MemberClass::Probationary), ..member }
+}
+
+const fn seated(post: Post, member: Member) -> Member {
+    Member { seat: Some(post), ..member }
 }
 
 /// Of the first branch and of the second.
@@ -67,26 +73,39 @@ const ONE: &[(usize, OrgRole, bool)] = &[(BRANCH, PartyMember, false)];
 const TWO: &[(usize, OrgRole, bool)] = &[(BRANCH_2, PartyMember, false)];
 
 pub const MEMBERS: &[Member] = &[
-    person(
-        "secretary",
-        "周建华",
-        BRANCH,
-        4,
-        &[(BRANCH, Secretary, false), (BRANCH, PartyMember, false)],
+    seated(
+        Post::Secretary,
+        person(
+            "secretary",
+            "周建华",
+            BRANCH,
+            4,
+            &[(BRANCH, Secretary, false), (BRANCH, PartyMember, false)],
+        ),
     ),
-    person(
-        "recorder",
-        "林晓敏",
-        BRANCH,
-        4,
-        &[(BRANCH, Recorder, false), (BRANCH, PartyMember, false)],
+    seated(
+        Post::Publicity,
+        person(
+            "recorder",
+            "林晓敏",
+            BRANCH,
+            4,
+            &[(BRANCH, Recorder, false), (BRANCH, PartyMember, false)],
+        ),
     ),
-    person(
-        "member1",
-        "陈志强",
-        BRANCH,
-        4,
-        &[(4, GroupLeader, false), (BRANCH, CommitteeMember, false), (BRANCH, PartyMember, false)],
+    seated(
+        Post::Organisation,
+        person(
+            "member1",
+            "陈志强",
+            BRANCH,
+            4,
+            &[
+                (4, GroupLeader, false),
+                (BRANCH, CommitteeMember, false),
+                (BRANCH, PartyMember, false),
+            ],
+        ),
     ),
     person("member2", "吴秀兰", BRANCH, 4, ONE),
     person("member3", "黄海波", BRANCH, 5, ONE),

@@ -7,7 +7,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::operation::{uuid, words};
-use crate::domain::{AccountId, MeetingKind, OrgId, OrgRole, PersonId, SessionId};
+use crate::domain::{AccountId, MeetingKind, OrgId, OrgKind, OrgRole, PersonId, Post, SessionId};
 
 macro_rules! ids {
     ($($id:ident),* $(,)?) => {$(
@@ -42,3 +42,19 @@ impl PartialSchema for OrgRole {
 }
 
 impl ToSchema for OrgRole {}
+
+impl PartialSchema for OrgKind {
+    fn schema() -> RefOr<Schema> {
+        words(Self::ALL.iter().map(|kind| kind.id()))
+    }
+}
+
+impl ToSchema for OrgKind {}
+
+impl PartialSchema for Post {
+    fn schema() -> RefOr<Schema> {
+        words(Self::ALL.iter().map(|post| post.id()))
+    }
+}
+
+impl ToSchema for Post {}

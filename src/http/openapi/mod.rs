@@ -10,6 +10,7 @@ mod archive;
 mod ballots;
 mod ids;
 mod operation;
+mod orgs;
 mod sessions;
 mod system;
 pub mod wire;
@@ -29,6 +30,7 @@ fn all() -> Vec<Described> {
         account::operations(),
         sessions::operations(),
         ballots::operations(),
+        orgs::operations(),
         archive::operations(),
         system::operations(),
     ]

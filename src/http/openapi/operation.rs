@@ -170,6 +170,17 @@ impl Described {
         self.answer(StatusCode::OK, ResponseBuilder::new().content(content_type, content))
     }
 
+    /// A table as CSV or as XLSX.
+    pub fn gives_tables(self) -> Self {
+        const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+        let text: RefOr<Schema> = ObjectBuilder::new().schema_type(Type::String).into();
+        let file = text_of(SchemaFormat::KnownFormat(KnownFormat::Binary));
+        let response = ResponseBuilder::new()
+            .content("text/csv; charset=utf-8", Content::new(Some(text)))
+            .content(XLSX, Content::new(Some(file)));
+        self.answer(StatusCode::OK, response)
+    }
+
     /// Parts of a file, and what is said of a file that has not changed or has no such part.
     pub fn partial(mut self, content_type: &str) -> Self {
         let schema = text_of(SchemaFormat::KnownFormat(KnownFormat::Binary));

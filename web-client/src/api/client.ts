@@ -37,7 +37,7 @@ const BY_STATUS: Record<number, ErrorCode> = {
   503: "overloaded",
 };
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), TIMEOUT_MS);
   let response: Response;
@@ -57,9 +57,14 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   if (response.status === 204) return undefined as T;
   const json: unknown = await response.json().catch(() => undefined);
   if (response.ok) return json as T;
+  throw refusal(response.status, json);
+}
+
+/** What problem+json says, or what the status says when it does not. */
+export function refusal(status: number, json: unknown): RequestError {
   const problem = (json ?? {}) as Problem;
-  throw new RequestError(
-    problem.code ?? BY_STATUS[response.status] ?? "internal",
+  return new RequestError(
+    problem.code ?? BY_STATUS[status] ?? "internal",
     problem.detail ?? problem.title ?? "",
     problem.retry_after_ms ?? undefined,
   );

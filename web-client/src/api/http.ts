@@ -18,6 +18,8 @@ export interface Me {
   roles: OrgRole[];
   can_create: string[];
   can_observe: boolean;
+  /** Sees the page of organisations and members. */
+  can_view_orgs?: boolean;
 }
 
 export interface SessionCard {

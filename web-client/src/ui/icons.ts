@@ -20,8 +20,10 @@ export { default as IconLeave } from "tdesign-icons-vue-next/esm/components/logo
 export { default as IconLock } from "tdesign-icons-vue-next/esm/components/lock-on";
 export { default as IconMic } from "tdesign-icons-vue-next/esm/components/microphone";
 export { default as IconMore } from "tdesign-icons-vue-next/esm/components/more";
+export { default as IconOrgs } from "tdesign-icons-vue-next/esm/components/tree-square-dot";
 export { default as IconPeople } from "tdesign-icons-vue-next/esm/components/usergroup";
 export { default as IconPlus } from "tdesign-icons-vue-next/esm/components/add";
+export { default as IconRight } from "tdesign-icons-vue-next/esm/components/chevron-right";
 export { default as IconScreen } from "tdesign-icons-vue-next/esm/components/desktop";
 export { default as IconSpeaker } from "tdesign-icons-vue-next/esm/components/sound";
 export { default as IconUser } from "tdesign-icons-vue-next/esm/components/user-circle";
