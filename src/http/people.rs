@@ -12,11 +12,14 @@ use super::extract::Asked;
 use super::view::{Items, RosterPerson};
 use crate::app::App;
 use crate::auth::policy::{Action, Resource};
-use crate::domain::OrgId;
+use crate::clock::local_day;
+use crate::domain::{MeetingKind, OrgId};
 
 #[derive(Deserialize)]
 pub struct Of {
     org_id: OrgId,
+    /// Who is due in a meeting of this kind; without it all members.
+    kind: Option<MeetingKind>,
 }
 
 pub async fn list(
@@ -25,7 +28,13 @@ pub async fn list(
     Asked(of): Asked<Of>,
 ) -> ApiResult<Json<Items<RosterPerson>>> {
     caller.may(Action::ListPeople, Resource::Org(of.org_id))?;
-    let people = app.store.persons().roster_of(of.org_id).await?;
+    let persons = app.store.persons();
+    let people = match of.kind {
+        Some(kind) => {
+            persons.roster_for(of.org_id, kind, &local_day(app.clock.now_us())).await?
+        }
+        None => persons.roster_of(of.org_id).await?,
+    };
     let people = people.into_iter().map(|e| RosterPerson {
         person_id: e.person_id,
         name: e.name,

@@ -105,7 +105,7 @@ export const api = {
     call<SessionDetail>("POST", `/api/sessions/${id(session)}/cancel`, { reason }),
   join: (session: string) => call<JoinGrant>("POST", `/api/sessions/${id(session)}/join`),
   statistics: (session: string) => get<Statistics>(`/api/sessions/${id(session)}/stats`),
-  people: (org: string) => list<RosterPerson>(`/api/people?org_id=${id(org)}`),
+  people: (org: string, kind: string) => list<RosterPerson>(`/api/people?org_id=${id(org)}&kind=${id(kind)}`),
   archive: (session: string) => get<Archive>(`/api/archive/${id(session)}`),
   journal: (session: string, after: number, limit: number) =>
     list<JournalEvent>(`/api/archive/${id(session)}/journal?after=${after}&limit=${limit}`),

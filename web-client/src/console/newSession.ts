@@ -1,5 +1,22 @@
 /** What a new session starts with, so that a secretary changes little. */
 
+/** Kinds of meetings, the usual ones first; the ids of the rules. */
+export const KINDS = [
+  "branch_assembly",
+  "branch_committee",
+  "group_meeting",
+  "party_lecture",
+  "theme_day",
+  "org_life",
+  "member_review",
+  "admit_probationary",
+  "convert_probationary",
+  "discipline_vote",
+  "election",
+  "leaders_life",
+] as const;
+export type Kind = (typeof KINDS)[number];
+
 /** The next whole hour, at the earliest in ten minutes. */
 export function defaultStart(now: Date): Date {
   const start = new Date(now.getTime() + 10 * 60_000);
