@@ -51,6 +51,7 @@ fn session(host: u128) -> SessionFacts {
         presiding: None,
         recorder: Some(person(2)),
         on_roster: false,
+        admitted: false,
     }
 }
 

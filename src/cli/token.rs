@@ -85,6 +85,7 @@ async fn claims(
         presiding: None,
         recorder: session.recorder,
         on_roster: roster.contains(person.id),
+        admitted: false,
     };
     let tree = store.orgs().tree().await?;
     let role = session_role(&tree, &actor, &facts)
@@ -104,5 +105,6 @@ async fn claims(
         org_id: uuid(person.org_id.as_uuid()),
         class: roster.get(person.id).map(|e| e.class),
         name: person.name,
+        site: None,
     })
 }

@@ -10,6 +10,7 @@ pub mod by_id;
 pub mod ids;
 pub mod intervals;
 pub mod kind;
+pub mod leave;
 pub mod member;
 pub mod org;
 pub mod report;
@@ -25,6 +26,7 @@ pub use ids::{
     TrackId,
 };
 pub use kind::{MeetingKind, RULES_VERSION};
+pub use leave::{LeaveKind, LeaveState, Standing};
 pub use member::{MemberClass, Rights, rights_of};
 pub use org::{OrgKind, OrgNode, OrgRole, OrgTree};
 pub use report::{

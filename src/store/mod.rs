@@ -13,6 +13,7 @@ mod db;
 mod error;
 mod ids;
 mod journal;
+mod leave;
 mod migrate;
 mod org_rules;
 mod orgs;
@@ -23,6 +24,7 @@ mod roles;
 mod sessions;
 mod settings;
 pub mod spool;
+mod standings;
 mod web_sessions;
 mod writer;
 
@@ -34,6 +36,7 @@ pub use db::{Engine, Store};
 pub use error::StoreError;
 pub use ids::new_id;
 pub use journal::{Head, Journal};
+pub use leave::{Leave, LeaveRequest};
 pub use org_rules::{OrgRules, OwnRules};
 pub use orgs::{Org, Orgs};
 pub use persons::{Person, Persons};
@@ -41,6 +44,7 @@ pub use render_jobs::{RenderJob, RenderJobs, RenderState};
 pub use roles::{RoleGrant, Roles};
 pub use sessions::{BootAnchor, NewSession, OpenSession, Session, Sessions};
 pub use settings::Settings;
+pub use standings::Standings;
 pub use web_sessions::{WebSession, WebSessions};
 
 impl Store {
@@ -58,6 +62,10 @@ impl Store {
 
     pub fn journal(&self) -> Journal<'_> {
         Journal(self)
+    }
+
+    pub fn leave(&self) -> Leave<'_> {
+        Leave(self)
     }
 
     pub fn orgs(&self) -> Orgs<'_> {
@@ -86,6 +94,10 @@ impl Store {
 
     pub fn settings(&self) -> Settings<'_> {
         Settings(self)
+    }
+
+    pub fn standings(&self) -> Standings<'_> {
+        Standings(self)
     }
 
     pub fn web_sessions(&self) -> WebSessions<'_> {

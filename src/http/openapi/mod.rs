@@ -7,6 +7,7 @@
 
 mod account;
 mod archive;
+mod attendance;
 mod ballots;
 mod ids;
 mod operation;
@@ -29,6 +30,7 @@ fn all() -> Vec<Described> {
         account::operations(),
         sessions::operations(),
         ballots::operations(),
+        attendance::operations(),
         archive::operations(),
         system::operations(),
     ]
