@@ -18,7 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
 use crate::auth::password::{PasswordError, Passwords};
-use crate::auth::{InstallationKey, JoinTokens, KeyError, Relays, SignIns, StreamTokens};
+use crate::auth::{
+    CheckinKey, InstallationKey, JoinTokens, KeyError, Relays, SignIns, StreamTokens,
+};
 use crate::clock::Clock;
 use crate::config::{Config, DataDirError};
 use crate::http::network::Network;
@@ -41,6 +43,8 @@ pub struct App {
     pub sign_ins: SignIns,
     pub join_tokens: Arc<JoinTokens>,
     pub relays: Relays,
+    /// Signs what the screens of room sites show.
+    pub checkin: CheckinKey,
     pub stream_tokens: StreamTokens,
     pub installation: Arc<InstallationKey>,
     /// Random id of the installation, in every journal's header.
@@ -127,6 +131,7 @@ impl App {
         appender: JournalAppender,
         installation: Arc<InstallationKey>,
         relays: Relays,
+        checkin: CheckinKey,
         ports: Ports,
     ) -> Result<Arc<Self>, StartError> {
         let join_tokens = Arc::new(JoinTokens::load_or_create(&config.data.keys())?);
@@ -150,6 +155,7 @@ impl App {
             store,
             join_tokens,
             relays,
+            checkin,
             stream_tokens,
             installation,
             installation_id,

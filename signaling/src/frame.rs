@@ -46,6 +46,14 @@ const METHODS: &[&str] = &[
     "ballot_withdraw",
     "ballot_approval",
     "ballot_opinion",
+    "pause",
+    "rollcall_open",
+    "rollcall_plan",
+    "rollcall_answer",
+    "rollcall_mark",
+    "check_in",
+    "check_in_decide",
+    "check_out",
     "leave",
 ];
 
@@ -184,6 +192,14 @@ mod tests {
             r#"{"method":"ballot_withdraw","ballot":"b","reason":"写错"}"#,
             r#"{"method":"ballot_approval","approval":{"organisation":"党委","approver":"书记","document":"1号","approved_on":"2026-11-20"}}"#,
             r#"{"method":"ballot_opinion","opinion":{"participant":"p","kind":"admit_probationary","applicant":"张三","choice":"for","received_on":"2026-11-20"}}"#,
+            r#"{"method":"pause","paused":true}"#,
+            r#"{"method":"rollcall_open","window_s":60}"#,
+            r#"{"method":"rollcall_plan","times":2,"within_min":60,"window_s":90}"#,
+            r#"{"method":"rollcall_answer","rollcall":1}"#,
+            r#"{"method":"rollcall_mark","participant":"p"}"#,
+            r#"{"method":"check_in","participant":"p","site":"s","reason":"无手机"}"#,
+            r#"{"method":"check_in_decide","participant":"p","accepted":true}"#,
+            r#"{"method":"check_out","participant":"p"}"#,
             r#"{"method":"leave"}"#,
         ];
         assert_eq!(samples.len(), METHODS.len());

@@ -14,7 +14,8 @@ use crate::ballot::{
 };
 use crate::error::WireError;
 use crate::view::{
-    ChatMessage, Counts, Grade, ParticipantView, RecordingView, SessionSnapshot, SessionState,
+    ChatMessage, Counts, Grade, ParticipantView, RecordingView, RollcallView, SessionSnapshot,
+    SessionState, SiteView,
 };
 
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -56,6 +57,43 @@ pub enum Request {
     DeclareOpen,
     /// 主持人: 散会.
     DeclareClose,
+    /// 主持人: 休会 or 继续; the official time stands still meanwhile.
+    Pause {
+        paused: bool,
+    },
+    /// 主持人 or 记录人: 点名, `window_s` (60 to 120) to answer.
+    RollcallOpen {
+        window_s: u32,
+    },
+    /// 主持人 or 记录人: so many at random instants in the minutes to come; zero: none.
+    RollcallPlan {
+        times: u32,
+        within_min: u32,
+        window_s: u32,
+    },
+    /// 在场
+    RollcallAnswer {
+        rollcall: u32,
+    },
+    /// 主持人 or 记录人: answers for somebody in a room.
+    RollcallMark {
+        participant: String,
+    },
+    /// 主持人 or 记录人: ticks somebody of the roster on the list of a site.
+    CheckIn {
+        participant: String,
+        site: String,
+        reason: String,
+    },
+    /// 主持人: confirms what the recorder ticked, or does not.
+    CheckInDecide {
+        participant: String,
+        accepted: bool,
+    },
+    /// 主持人 or 记录人: 签退.
+    CheckOut {
+        participant: String,
+    },
     /// 主持人: go to agenda item (zero-based).
     Agenda {
         index: u32,
@@ -310,6 +348,24 @@ pub enum Event {
         #[ts(type = "number")]
         at_us: i64,
     },
+    /// 休会 or 继续.
+    Paused {
+        paused: bool,
+        #[ts(type = "number")]
+        at_us: i64,
+    },
+    /// 点名 as it stands for the receiver; absent: none is running.
+    Rollcall {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        rollcall: Option<RollcallView>,
+    },
+    /// To the device of a site: what its screen shows now.
+    Site {
+        site: SiteView,
+    },
+    /// To chair and recorder: the attendance list has changed; at most once a second.
+    AttendanceChanged,
     Agenda {
         index: u32,
     },

@@ -28,6 +28,7 @@ impl Class {
             Request::Chat { .. } => Class::Chat,
             Request::MediaState { .. }
             | Request::Hand { .. }
+            | Request::RollcallAnswer { .. }
             | Request::BallotVote { .. }
             | Request::BallotToken { .. } => Class::Own,
             Request::View { .. } => Class::View,
@@ -48,7 +49,14 @@ impl Class {
             | Request::BallotClose { .. }
             | Request::BallotWithdraw { .. }
             | Request::BallotApproval { .. }
-            | Request::BallotOpinion { .. } => Class::Chair,
+            | Request::BallotOpinion { .. }
+            | Request::Pause { .. }
+            | Request::RollcallOpen { .. }
+            | Request::RollcallPlan { .. }
+            | Request::RollcallMark { .. }
+            | Request::CheckIn { .. }
+            | Request::CheckInDecide { .. }
+            | Request::CheckOut { .. } => Class::Chair,
             Request::Hello(_) | Request::Leave => Class::Session,
         }
     }

@@ -156,6 +156,33 @@ pub struct RecordingView {
     pub problem: Option<String>,
 }
 
+/// 会场, as its own screen shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct SiteView {
+    pub id: String,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub expected: Option<u32>,
+    pub checked_in: u32,
+    /// What the link in the QR code carries; another one comes before this is over.
+    pub code: String,
+    #[ts(type = "number")]
+    pub code_until_us: i64,
+}
+
+/// 点名 that is running, as one person sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct RollcallView {
+    pub number: u32,
+    #[ts(type = "number")]
+    pub until_us: i64,
+    pub asked: u32,
+    pub answered: u32,
+    pub asks_me: bool,
+    pub i_answered: bool,
+}
+
 /// Everything a page needs to draw the room after `welcome`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct SessionSnapshot {
@@ -173,6 +200,10 @@ pub struct SessionSnapshot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(type = "number", optional)]
     pub declared_closed_us: Option<i64>,
+    /// 休会 since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(type = "number", optional)]
+    pub paused_us: Option<i64>,
     pub agenda: Vec<AgendaItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

@@ -27,6 +27,7 @@ fn welcome() -> Welcome {
             planned_start_us: 0,
             declared_open_us: None,
             declared_closed_us: None,
+            paused_us: None,
             agenda: vec![],
             agenda_index: None,
             participants: vec![],

@@ -33,6 +33,10 @@ impl Door {
         let signed_in = SignedIn { account, token_hash: claims.account_session.clone() };
         let caller = Caller::load(app, signed_in).await?;
         let session = SessionId::from(claims.session);
+        if claims.site.is_some() {
+            caller.session(app, session, Action::OpenSite).await?;
+            return Ok(true);
+        }
         let (_, facts) = caller.session(app, session, Action::JoinSession).await?;
         // The chair may have changed hands since; who was anything but an observer stays in.
         let observer = |role| role == signaling::view::Role::Observer;

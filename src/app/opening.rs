@@ -4,7 +4,7 @@ use super::App;
 use crate::auth::InstallationKey;
 use crate::clock::local_day;
 use crate::domain::rules::Frozen;
-use crate::domain::{PersonId, RULES_VERSION, Roster, SessionState};
+use crate::domain::{LeaveState, PersonId, RULES_VERSION, Roster, SessionState};
 use crate::http::ApiResult;
 use crate::journal::{
     Actor, Event, FORMAT_VERSION, Header, NewEvent, canonical, public_key_hex, sha256,
@@ -67,12 +67,14 @@ impl Books<'_> {
         let boot = BootAnchor { boot_id: anchor.boot_id, boot_mono_us: anchor.origin_us };
         let opened = OpenSession { header, boot };
         self.store.sessions().open(&opened).await?;
-        write_opening(self.appender, &opened.header, rules, Actor::Person(by)).await
+        write_opening(self.store, self.appender, &opened.header, rules, Actor::Person(by)).await
     }
 }
 
-/// The first events of a journal.
+/// The first events of a journal: opening, roster, rules, and leave as it was asked for and
+/// granted before.
 async fn write_opening(
+    store: &Store,
     appender: &JournalAppender,
     header: &Header,
     rules: &Frozen,
@@ -82,7 +84,6 @@ async fn write_opening(
         u32::try_from(header.roster.iter().filter(|e| which(e)).count()).unwrap_or(u32::MAX)
     };
     let frozen = Event::RosterFrozen { due: count(|e| e.due), voters: count(|e| e.due && e.voter) };
-    let at = |event| NewEvent { at_us: header.opened_at_us, mono_us: 0, actor, event };
     let text = canonical::text(&rules.whole)
         .map_err(|error| StoreError::Invalid(format!("rules: {error}")))?;
     let rules = Event::RulesFrozen {
@@ -90,7 +91,30 @@ async fn write_opening(
         digest: sha256(text.as_bytes()),
         rules: text,
     };
-    let events = vec![at(Event::SessionOpened), at(frozen), at(rules)];
+    let by = |actor, event| NewEvent { at_us: header.opened_at_us, mono_us: 0, actor, event };
+    let at = |event| by(actor, event);
+    let mut events = vec![at(Event::SessionOpened), at(frozen), at(rules)];
+    for request in store.leave().of_session(header.session).await? {
+        let (person, kind) = (request.person_id, request.kind.word().to_owned());
+        let reason = request.reason;
+        match request.state {
+            LeaveState::Asked => {
+                events.push(by(person.into(), Event::LeaveRequested { person, kind, reason }));
+            }
+            LeaveState::Granted => events.push(by(
+                request.decided_by.map_or(Actor::System, Actor::Person),
+                Event::LeaveApproved {
+                    person,
+                    kind,
+                    reason,
+                    asked_us: Some(request.asked_us),
+                    decided_us: request.decided_us,
+                    late: request.late,
+                },
+            )),
+            LeaveState::Denied | LeaveState::Withdrawn => {}
+        }
+    }
     appender.append(header.session, events).await.map(drop)
 }
 
@@ -105,7 +129,7 @@ pub async fn mend(app: &App) -> ApiResult<Vec<Session>> {
         if app.store.journal().head(session.id).await?.seq == 0 {
             let header = app.store.journal().header(session.id).await?;
             let rules = app.rules.of_org(&app.store, session.org_id).await?;
-            write_opening(&app.appender, &header, &rules, Actor::System).await?;
+            write_opening(&app.store, &app.appender, &header, &rules, Actor::System).await?;
         }
     }
     Ok(running)

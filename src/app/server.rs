@@ -13,7 +13,7 @@ use super::sign_in_watch::SignInWatch;
 use super::{App, StartError, connect, doorkeeper::Door, opening};
 use crate::archive::jobs::WorkerCommand;
 use crate::archive::{Finisher, Jobs};
-use crate::auth::{InstallationKey, Relays, TurnKey};
+use crate::auth::{CheckinKey, InstallationKey, Relays, TurnKey};
 use crate::clock::Clock;
 use crate::config::{Config, interface_addresses, machine_name};
 use crate::http::listener::{PortListener, bind};
@@ -89,10 +89,18 @@ impl Server {
         let media =
             Media::start(MediaConfig { turn: Some(turn), ..media_config(&config, address) })?;
         let relays = Relays::new(media.clone(), &turn_key);
-        let ports = Ports::of_server(media.clone(), store.clone(), appender.clone(), &config.data);
+        let checkin = CheckinKey::load_or_create(&keys)?;
+        let ports = Ports::of_server(
+            media.clone(),
+            store.clone(),
+            appender.clone(),
+            &config.data,
+            checkin.clone(),
+        );
         let finisher = Finisher::new(store.clone(), appender.clone());
         let app =
-            App::new(config, clock.clone(), store, appender, installation, relays, ports).await?;
+            App::new(config, clock.clone(), store, appender, installation, relays, checkin, ports)
+                .await?;
         let door = Arc::new(Door::new(&app));
         let ws = Ws::new(app.join_tokens.clone(), door, app.rooms.clone(), clock);
         let lines = ws.lines.clone();

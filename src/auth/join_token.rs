@@ -33,6 +33,16 @@ pub struct JoinClaims {
     /// Absent for observers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<MemberClass>,
+    /// For the device of a room site; `person` is who opened it, `name` the site's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteClaims>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteClaims {
+    pub id: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<u32>,
 }
 
 /// Signs and verifies join tokens.
@@ -83,6 +93,7 @@ mod tests {
             org_id: Uuid::from_u128(5),
             org_name: "第一党支部".into(),
             class: Some(MemberClass::Full),
+            site: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides twice: every HTTP route and the websocket's join ask [`policy::allow`].
 
+pub mod checkin;
 pub mod join_token;
 pub mod keys;
 pub mod password;
@@ -13,7 +14,8 @@ pub mod stream_token;
 pub mod throttle;
 pub mod turn;
 
-pub use join_token::{JoinClaims, JoinTokens};
+pub use checkin::CheckinKey;
+pub use join_token::{JoinClaims, JoinTokens, SiteClaims};
 pub use keys::{InstallationKey, KeyError};
 pub use role::Grant;
 pub use sign_in::{SignInError, SignIns, SignedIn};

@@ -45,6 +45,21 @@ pub enum Action {
     SetRules,
     /// Scans of tally sheets and written opinions of a session.
     KeepBallots,
+    /// Have a room with many people before one device take part.
+    OpenSite,
+    /// Check in at a site, ask for leave: for oneself.
+    CheckIn,
+    AskLeave,
+    /// 准假 of somebody: [`Resource::Leave`].
+    DecideLeave,
+    /// The list of who is where, with leave and its reasons.
+    ReadAttendance,
+    /// 更正 of the roster and of attendance.
+    CorrectAttendance,
+    /// Ask to come in without being on the roster.
+    Knock,
+    /// Let such people in.
+    AnswerKnock,
     /// Give out tokens that publish into the session or play it (WHIP, WHEP), and answer for them
     /// as long as they are used.
     Stream,
@@ -70,6 +85,18 @@ pub enum Resource<'a> {
     Own,
     Org(OrgId),
     Session(&'a SessionFacts),
+    /// Somebody's request for leave.
+    Leave(&'a SessionFacts, &'a LeaveFacts),
+}
+
+/// What the policy needs to know of who asks for leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaveFacts {
+    pub asker: PersonId,
+    /// 书记 of the organisation: cannot grant leave to themselves.
+    pub is_secretary: bool,
+    /// 党小组
+    pub group: Option<OrgId>,
 }
 
 /// What the policy needs to know of a session.
@@ -80,11 +107,13 @@ pub struct SessionFacts {
     /// Who presides in the running room; `None` when nobody does, or it does not run.
     pub presiding: Option<PersonId>,
     pub recorder: Option<PersonId>,
-    /// The actor is on the roster (frozen, or as it would be frozen now).
+    /// The actor is on the roster (frozen and corrected, or as it would be frozen now).
     pub on_roster: bool,
     /// When it was opened; `None`: it belongs to the tree of now. A host that moved since does not
     /// take its past with it (`domain.md` §4.5).
     pub at_us: Option<i64>,
+    /// The chair let the actor in as 列席.
+    pub admitted: bool,
 }
 
 /// Why not.
@@ -96,6 +125,9 @@ pub enum Rule {
     NotChairOrSecretary,
     NotRecorder,
     NotForStatistics,
+    NotApprover,
+    NotForAttendance,
+    OnlyForMembers,
     MayNotStream,
     NotManager,
     NotBallotKeeper,
@@ -125,6 +157,13 @@ impl Rule {
             Self::NotForStatistics => {
                 "只有主持人、记录人、本组织的书记、支部委员和系统管理员可以查看会议质量"
             }
+            Self::NotApprover => {
+                "请假由本组织书记或本人所在党小组组长批准；书记请假由支部委员或上级批准，本人不能批准自己"
+            }
+            Self::NotForAttendance => {
+                "只有主持人、记录人或本组织的书记、支部委员可以查看和更正考勤"
+            }
+            Self::OnlyForMembers => "您不在本次会议的名册内。如应参会，请联系主持人或记录人",
             Self::MayNotStream => {
                 "只有主持人、记录人或本组织的书记、支部委员签发的推流、播放令牌有效"
             }
@@ -222,6 +261,26 @@ pub fn allow(
         (Action::RenderAgain | Action::Stream, Resource::Session(session)) => {
             in_charge(actor, session) || records(actor, session)
         }
+        (Action::OpenSite, Resource::Session(session)) => {
+            presides(actor, session)
+                || in_charge(actor, session)
+                || records(actor, session)
+                || session.on_roster
+        }
+        (Action::CheckIn | Action::AskLeave, Resource::Session(session)) => session.on_roster,
+        (
+            Action::ReadAttendance | Action::CorrectAttendance | Action::AnswerKnock,
+            Resource::Session(session),
+        ) => {
+            presides(actor, session)
+                || in_charge(actor, session)
+                || action != Action::AnswerKnock && records(actor, session)
+        }
+        (Action::DecideLeave, Resource::Leave(session, asked)) => {
+            decides_leave(tree, actor, session, asked)
+        }
+        // The door is there for everybody who has the link.
+        (Action::Knock, Resource::Session(_)) => true,
         (Action::ReadStatistics, Resource::Session(session)) => {
             presides(actor, session) || runs(actor, session) || records(actor, session)
         }
@@ -262,6 +321,17 @@ pub fn allow(
         {
             Rule::NotChairOrSecretary
         }
+        Action::CheckIn | Action::AskLeave | Action::OpenSite
+            if is_known(tree, actor, resource) =>
+        {
+            Rule::OnlyForMembers
+        }
+        Action::ReadAttendance | Action::CorrectAttendance | Action::AnswerKnock
+            if is_known(tree, actor, resource) =>
+        {
+            Rule::NotForAttendance
+        }
+        Action::DecideLeave => Rule::NotApprover,
         Action::ReadStatistics if is_known(tree, actor, resource) => Rule::NotForStatistics,
         Action::Stream => Rule::MayNotStream,
         Action::ReadRules | Action::SetRules => Rule::NotManager,
@@ -282,7 +352,7 @@ pub fn session_role(tree: &OrgTree, actor: &Actor, session: &SessionFacts) -> Op
         Some(Role::Recorder)
     } else if session.on_roster {
         Some(Role::Member)
-    } else if can_observe(tree, actor, session.org, session.at_us) {
+    } else if session.admitted || can_observe(tree, actor, session.org, session.at_us) {
         Some(Role::Observer)
     } else {
         None
@@ -337,6 +407,32 @@ fn presides(actor: &Actor, session: &SessionFacts) -> bool {
     session.presiding.unwrap_or(session.chair) == actor.person
 }
 
+/// 书记 of the organisation, or the 组长 of the asker's group (or of the group that meets); for a
+/// 书记 the committee, or whoever runs an organisation above. Nobody for themselves.
+fn decides_leave(
+    tree: &OrgTree,
+    actor: &Actor,
+    session: &SessionFacts,
+    asked: &LeaveFacts,
+) -> bool {
+    if actor.person == asked.asker {
+        return false;
+    }
+    let secretary = has_at(actor, session.org, |role| role == OrgRole::Secretary);
+    let leader = leads_group(actor, session.org)
+        || asked.group.is_some_and(|group| leads_group(actor, group));
+    if !asked.is_secretary {
+        return secretary || leader;
+    }
+    let above = actor.grants.iter().any(|g| {
+        g.org != session.org
+            && matches!(g.role, OrgRole::Secretary | OrgRole::Manager)
+            && tree.is_ancestor_or_self(g.org, session.org)
+    });
+    // A second 书记 is a 副书记 in this.
+    above || secretary || has_at(actor, session.org, |role| role == OrgRole::CommitteeMember)
+}
+
 fn records(actor: &Actor, session: &SessionFacts) -> bool {
     session.recorder == Some(actor.person) || has_at(actor, session.org, keeps_records)
 }
@@ -352,7 +448,8 @@ fn leads_group(actor: &Actor, org: OrgId) -> bool {
 }
 
 fn is_known(tree: &OrgTree, actor: &Actor, resource: Resource<'_>) -> bool {
-    matches!(resource, Resource::Session(s) if session_role(tree, actor, s).is_some())
+    matches!(resource, Resource::Session(s) if session_role(tree, actor, s).is_some()
+        || has_at(actor, s.org, keeps_records))
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ fn session(host: u128) -> SessionFacts {
         recorder: Some(person(2)),
         on_roster: false,
         at_us: None,
+        admitted: false,
     }
 }
 

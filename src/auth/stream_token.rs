@@ -138,6 +138,7 @@ mod tests {
             org_id: Uuid::from_u128(5),
             org_name: String::new(),
             class: None,
+            site: None,
         };
         let (join, _) = super::super::JoinTokens::new(&[7; 32]).sign(&join, NOW);
         for token in [foreign.as_str(), join.as_str(), "", "a.b.c"] {

@@ -71,7 +71,8 @@ async fn issuer(store: &Store, id: SessionId, login: Option<&str>) -> Result<Uui
     let found = actor_of(store, &account).await?;
     let (person, actor) = found.ok_or_else(|| missing("签发人"))?;
     let on_roster = store.sessions().roster(id).await?.contains(person.id);
-    let facts = facts(&session, on_roster);
+    let standing = store.standings().get(id, person.id).await?;
+    let facts = facts(&session, on_roster, standing);
     let tree = store.orgs().tree().await?;
     allow(&tree, &actor, Action::Stream, Resource::Session(&facts))
         .map_err(|denied| Failure::new(denied.rule.message()))?;

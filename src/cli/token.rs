@@ -86,6 +86,7 @@ async fn claims(
         recorder: session.recorder,
         on_roster: roster.contains(person.id),
         at_us: session.opened_us,
+        admitted: false,
     };
     let tree = store.orgs().tree().await?;
     let role = session_role(&tree, &actor, &facts)
@@ -105,5 +106,6 @@ async fn claims(
         org_id: uuid(person.org_id.as_uuid()),
         class: roster.get(person.id).map(|e| e.class),
         name: person.name,
+        site: None,
     })
 }

@@ -12,6 +12,7 @@ pub mod fields;
 pub mod ids;
 pub mod intervals;
 pub mod kind;
+pub mod leave;
 pub mod member;
 pub mod org;
 pub mod report;
@@ -28,6 +29,7 @@ pub use ids::{
     TrackId,
 };
 pub use kind::{MeetingKind, RULES_VERSION};
+pub use leave::{LeaveKind, LeaveState, Standing};
 pub use member::{MemberClass, Rights, rights_of};
 pub use org::{Edge, MoveError, OrgExtra, OrgKind, OrgNode, OrgRole, OrgTree};
 pub use report::{

@@ -53,17 +53,19 @@ impl Roster {
 }
 
 /// 应到/实到/请假/缺席 of this moment. `present` says whether a person has a live connection or is
-/// checked in at a site; `observers` is the number of persons who sit in. Every person counts
+/// checked in at a site, `exempt` whether a
+/// correction took them out of 应到; `observers` is the number of persons who sit in. Every person counts
 /// once, on however many devices; leave never makes 应到 smaller. The quorum is the rules' to say.
 pub fn live_counts(
     roster: &Roster,
     present: impl Fn(PersonId) -> bool,
     on_leave: impl Fn(PersonId) -> bool,
+    exempt: impl Fn(PersonId) -> bool,
     observers: usize,
 ) -> Counts {
     let mut counts =
         Counts { observers: u32::try_from(observers).unwrap_or(u32::MAX), ..Counts::default() };
-    for entry in roster.iter().filter(|e| e.due) {
+    for entry in roster.iter().filter(|e| e.due && !exempt(e.person_id)) {
         let here = present(entry.person_id);
         let leave = !here && on_leave(entry.person_id);
         let (here, voter) = (u32::from(here), u32::from(entry.voter));
@@ -104,7 +106,7 @@ mod tests {
         };
         let away = |p: PersonId| p.as_uuid().as_u128() == 9;
         assert_eq!(
-            live_counts(&roster, here, away, 2),
+            live_counts(&roster, here, away, |_| false, 2),
             Counts {
                 due: 20,
                 present: 13,
@@ -131,11 +133,11 @@ mod tests {
         };
         let roster = Roster((0..20).map(entry).collect());
         let away = |p: PersonId| p.as_uuid().as_u128() == 7;
-        let counts = live_counts(&roster, |p| !away(p), away, 0);
+        let counts = live_counts(&roster, |p| !away(p), away, |_| false, 0);
         assert_eq!((counts.due, counts.present, counts.leave, counts.absent), (20, 19, 1, 0));
         assert_eq!((counts.due_voters, counts.present_voters), (20, 19));
         // Who is on leave and comes after all is present.
-        let counts = live_counts(&roster, |_| true, away, 0);
+        let counts = live_counts(&roster, |_| true, away, |_| false, 0);
         assert_eq!((counts.present, counts.leave), (20, 0));
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod attendance_xlsx;
 mod ballot_words;
+mod csv;
 mod event_words;
 pub mod people;
 pub mod table;
 
 pub use attendance_xlsx::{AttendanceExport, attendance_xlsx};
+pub use csv::attendance_csv;

@@ -25,11 +25,9 @@ use crate::app::App;
 use crate::auth::policy::Action;
 use crate::domain::SessionId;
 use crate::domain::report::{AttendanceReport, OfficialWindow};
-use crate::export::{AttendanceExport, attendance_xlsx as attendance_xlsx_of};
 use crate::journal::{Envelope, public_key_hex};
 use crate::store::{RenderJob, RenderState, Session, StoreError, new_id};
 
-const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 /// Events of one page at most.
 const MAX_PAGE: u32 = 500;
 /// Bytes of the exported journal on their way to a slow client.
@@ -191,35 +189,11 @@ pub async fn journal(
     Ok(Json(app.store.journal().read(id, page.after, limit).await?.into()))
 }
 
-pub async fn attendance_xlsx(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    At(id): At<SessionId>,
-) -> ApiResult<Response> {
-    let (session, _) = caller.session(&app, id, Action::ReadArchive).await?;
-    let report = attendance_of(&app, &session).await?.ok_or_else(not_opened)?;
-    let header = app.store.journal().header(id).await?;
-    let events = app.store.journal().read_all(id).await?;
-    let (exporter, exported_at_us) = (caller.person.name.clone(), app.clock.now_us());
-    // Compressing thousands of rows would hold up the others on this thread.
-    let file = tokio::task::spawn_blocking(move || {
-        attendance_xlsx_of(&AttendanceExport {
-            header: &header,
-            report: &report,
-            events: &events,
-            exporter: &exporter,
-            exported_at_us,
-        })
-    });
-    let file = file.await.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
-    Ok((download(XLSX, "attendance.xlsx", id), file).into_response())
-}
-
-fn not_opened() -> ApiError {
+pub(super) fn not_opened() -> ApiError {
     ApiError::new(ErrorCode::SessionNotOpen, "会场尚未开放，还没有会议日志")
 }
 
-fn download(
+pub(super) fn download(
     content_type: &'static str,
     name: &str,
     id: SessionId,

@@ -11,7 +11,7 @@ use super::error::{ApiError, ApiResult};
 use crate::app::App;
 use crate::auth::policy::{Action, Actor, Resource, SessionFacts, allow};
 use crate::auth::{Grant, SignedIn};
-use crate::domain::{OrgTree, SessionId};
+use crate::domain::{OrgTree, SessionId, Standing};
 use crate::store::{Account, Person, Session, Store, StoreError};
 
 pub const COOKIE_NAME: &str = "yt_session";
@@ -46,11 +46,21 @@ impl Caller {
         action: Action,
     ) -> ApiResult<(Session, SessionFacts)> {
         let session = app.store.sessions().get(id).await?.ok_or_else(ApiError::not_found)?;
-        let on_roster = app.store.sessions().roster(id).await?.contains(self.actor.person);
-        let presiding = app.rooms.glance(id).and_then(|room| room.presiding);
-        let facts = SessionFacts { presiding, ..facts(&session, on_roster) };
+        let facts = self.facts(app, &session).await?;
         self.may(action, Resource::Session(&facts))?;
         Ok((session, facts))
+    }
+
+    /// What the policy needs to know of a session.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn facts(&self, app: &App, session: &Session) -> ApiResult<SessionFacts> {
+        let person = self.actor.person;
+        let frozen = app.store.sessions().roster(session.id).await?.contains(person);
+        let standing = app.store.standings().get(session.id, person).await?;
+        let presiding = app.rooms.glance(session.id).and_then(|room| room.presiding);
+        Ok(SessionFacts { presiding, ..facts(session, frozen, standing) })
     }
 
     /// Finds the account's person and roles.
@@ -87,8 +97,15 @@ pub async fn actor_of(
     Ok(Some((person, actor)))
 }
 
-pub fn facts(session: &Session, on_roster: bool) -> SessionFacts {
+/// `frozen`: on the frozen roster; `standing`: what a correction or the chair made of that.
+pub fn facts(session: &Session, frozen: bool, standing: Option<Standing>) -> SessionFacts {
+    let on_roster = match standing {
+        Some(Standing::Member) => true,
+        Some(Standing::Out) => false,
+        Some(Standing::Observer) | None => frozen,
+    };
     SessionFacts {
+        admitted: standing == Some(Standing::Observer),
         org: session.org_id,
         chair: session.chair,
         presiding: None,

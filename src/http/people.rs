@@ -30,9 +30,7 @@ pub async fn list(
     caller.may(Action::ListPeople, Resource::Org(of.org_id))?;
     let persons = app.store.persons();
     let people = match of.kind {
-        Some(kind) => {
-            persons.roster_for(of.org_id, kind, &local_day(app.clock.now_us())).await?
-        }
+        Some(kind) => persons.roster_for(of.org_id, kind, &local_day(app.clock.now_us())).await?,
         None => persons.roster_of(of.org_id).await?,
     };
     let people = people.into_iter().map(|e| RosterPerson {

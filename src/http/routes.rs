@@ -9,8 +9,9 @@ use axum::routing::{MethodFilter, on};
 use axum::{Router, middleware as layer};
 
 use super::{
-    account, archive, assets, ballots, health, imports, join, members, metrics, middleware,
-    network, openapi, orgs, people, roles, rules, sessions, statistics, whip,
+    account, archive, assets, attendance, ballots, corrections, health, imports, join, knock,
+    leave, members, metrics, middleware, network, openapi, orgs, people, roles, room_sites, rules,
+    sessions, statistics, whip,
 };
 use crate::app::App;
 use crate::ws::Ws;
@@ -65,6 +66,19 @@ fn quick() -> Routes {
         .add(POST, "/api/sessions/{id}/cancel", sessions::cancel)
         .add(PUT, "/api/sessions/{id}/policy", sessions::policy)
         .add(POST, "/api/sessions/{id}/join", join::join)
+        .add(POST, "/api/sessions/{id}/site", room_sites::open)
+        .add(GET, "/api/sessions/{id}/checkin.svg", room_sites::code_svg)
+        .add(POST, "/api/sessions/{id}/checkin", room_sites::check_in)
+        .add(POST, "/api/sessions/{id}/checkout", room_sites::check_out)
+        .add(GET, "/api/sessions/{id}/attendance", attendance::live)
+        .add(POST, "/api/sessions/{id}/corrections", corrections::correct)
+        .add(GET, "/api/sessions/{id}/leave", leave::list)
+        .add(POST, "/api/sessions/{id}/leave", leave::ask)
+        .add(POST, "/api/sessions/{id}/leave/withdraw", leave::withdraw)
+        .add(POST, "/api/sessions/{id}/leave/{person}", leave::decide)
+        .add(GET, "/api/sessions/{id}/knock", knock::look)
+        .add(POST, "/api/sessions/{id}/knock", knock::knock)
+        .add(POST, "/api/sessions/{id}/knock/{person}", knock::answer)
         .add(GET, "/api/sessions/{id}/stats", statistics::read)
         .add(GET, "/api/rules", rules::mine)
         .add(POST, "/api/rules/decide", rules::calculate)
@@ -100,7 +114,9 @@ fn quick() -> Routes {
         .add(POST, "/api/orgs/{id}/roles/revoke", roles::revoke)
         .add(GET, "/api/archive/{id}", archive::read)
         .add(GET, "/api/archive/{id}/journal", archive::journal)
-        .add(GET, "/api/archive/{id}/attendance.xlsx", archive::attendance_xlsx)
+        .add(GET, "/api/archive/{id}/attendance.xlsx", attendance::xlsx)
+        .add(GET, "/api/archive/{id}/attendance.csv", attendance::csv)
+        .add(GET, "/api/archive/{id}/attendance.json", attendance::json)
         .add(POST, "/api/archive/{id}/render", archive::render)
         .add(GET, "/api/openapi.json", openapi::serve)
         .add(GET, "/livez", health::live)

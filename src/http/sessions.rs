@@ -63,7 +63,7 @@ pub async fn list(
     let mut items = Vec::with_capacity(found.len());
     for session in &found {
         let roster = app.store.sessions().roster(session.id).await?;
-        let facts = facts(session, roster.contains(caller.actor.person));
+        let facts = facts(session, roster.contains(caller.actor.person), None);
         // What cannot be read is not listed either: administrators see no content.
         if caller.allows(Action::ReadSession, Resource::Session(&facts)) {
             items.push(SessionCard::of(&app, &caller, session, &roster));

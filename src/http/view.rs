@@ -110,12 +110,12 @@ pub struct SessionCard {
 impl SessionCard {
     /// `roster` is the session's own, frozen or planned.
     pub fn of(app: &App, caller: &Caller, session: &Session, roster: &Roster) -> Self {
-        let facts = super::caller::facts(session, roster.contains(caller.actor.person));
+        let facts = super::caller::facts(session, roster.contains(caller.actor.person), None);
         let live = app.rooms.glance(session.id);
         let counts = match (&live, session.state) {
             (Some(live), _) => Some(live.counts),
             (None, SessionState::Planned | SessionState::Opened) => {
-                Some(live_counts(roster, |_| false, |_| false, 0))
+                Some(live_counts(roster, |_| false, |_| false, |_| false, 0))
             }
             // Of the past the archive tells.
             _ => None,
@@ -195,7 +195,7 @@ impl SessionDetail {
     /// When the store fails.
     pub async fn of(app: &App, caller: &Caller, session: Session, origin: &str) -> ApiResult<Self> {
         let roster = app.store.sessions().roster(session.id).await?;
-        let facts = super::caller::facts(&session, roster.contains(caller.actor.person));
+        let facts = caller.facts(app, &session).await?;
         let chair = app.store.persons().get(session.chair).await?;
         let recorder = match session.recorder {
             Some(recorder) => app.store.persons().get(recorder).await?,

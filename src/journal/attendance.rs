@@ -13,7 +13,7 @@ use super::verify::{TRAILER, Tampered, Verified, verify};
 use crate::domain::intervals::Span;
 use crate::domain::{
     AttendanceReport, AttendanceStatus, ById, EndpointId, LeaveNote, PersonId, PersonPresence,
-    Presence, PresenceEnd, SessionPresence, evaluate,
+    Policy, Presence, PresenceEnd, SessionPresence, evaluate,
 };
 
 /// Kinds of devices kept to be shared.
@@ -318,6 +318,17 @@ pub fn fold_attendance<'a>(
     fold.report(None)
 }
 
+/// The sheet as JSON, as the server and `yuntang attendance` give it out: byte for byte the same
+/// for the same journal.
+///
+/// # Errors
+/// None for a report of ours.
+pub fn report_text(report: &AttendanceReport) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(report)?;
+    text.push('\n');
+    Ok(text)
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum AttendanceOfFileError {
     #[error(transparent)]
@@ -363,11 +374,14 @@ pub fn read_file(
     Ok(JournalFile { verified, header, events })
 }
 
-/// `yuntang attendance FILE`: verifies, then folds.
+/// `yuntang attendance FILE`: verifies, then folds; under another policy than the frozen one if
+/// one is given.
 pub fn attendance_of_file(
     file: impl BufRead,
     expected_key: Option<String>,
+    policy: impl FnOnce(Policy) -> Policy,
 ) -> Result<AttendanceReport, AttendanceOfFileError> {
-    let JournalFile { header, events, .. } = read_file(file, expected_key)?;
+    let JournalFile { mut header, events, .. } = read_file(file, expected_key)?;
+    header.policy = policy(header.policy);
     Ok(fold_attendance(&header, &events))
 }

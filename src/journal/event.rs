@@ -213,7 +213,7 @@ pub enum Event {
         person: PersonId,
     },
     /// The device of a room with many people before it (会场) is connected, for the first time or
-    /// again. It is nobody's presence by itself: see `room_checkin`. `endpoint` is new each time.
+    /// again. It is nobody's presence by itself: see `room_checkin`.
     SiteEnter {
         site: SiteId,
         endpoint: EndpointId,

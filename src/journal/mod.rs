@@ -15,7 +15,7 @@ pub mod sign;
 mod sites;
 pub mod verify;
 
-pub use attendance::{AttendanceFold, attendance_of_file, fold_attendance};
+pub use attendance::{AttendanceFold, attendance_of_file, fold_attendance, report_text};
 pub use chain::{Digest, next_hash, sha256};
 pub use durability::Durability;
 pub use event::{

@@ -14,6 +14,7 @@ use signaling::view::{Counts, RecordingState, SessionState};
 use signaling::{ErrorCode, Notice, Reply, Request, Welcome, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::acts::{Act, Acted};
 use super::ballot_keys::BallotKeys;
 use super::ballots::Casting;
 use super::clock::{Anchor, SessionClock};
@@ -23,6 +24,8 @@ use super::effect::{
 };
 use super::ports::{NotDurable, OfferCommand, Ports};
 use super::report::{MediaReport, MediaSampler};
+use super::roll::KnockState;
+use super::roll_view::AttendanceList;
 use super::state::RoomState;
 use crate::domain::{BallotId, EndpointId, PersonId, SessionId};
 
@@ -81,6 +84,17 @@ pub enum Command {
         endpoint: EndpointId,
         last_frame: Instant,
     },
+    /// Asked over HTTP; answered when it is durable.
+    Act {
+        by: PersonId,
+        act: Act,
+        reply: oneshot::Sender<Result<Acted, WireError>>,
+    },
+    /// The attendance list as it stands, and how a person's knock at the door does.
+    Look {
+        person: PersonId,
+        reply: oneshot::Sender<(Box<AttendanceList>, Option<KnockState>)>,
+    },
     /// The sign-in behind an endpoint was ended; its websocket is closed already.
     SignedOut {
         endpoint: EndpointId,
@@ -133,6 +147,27 @@ impl RoomHandle {
     /// `restarting` when the room is gone; the caller finds it anew through the registry.
     pub async fn send(&self, command: Command) -> Result<(), WireError> {
         self.mailbox.send(command).await.map_err(|_| room_gone())
+    }
+
+    /// Has something done, and waits until it is durable.
+    ///
+    /// # Errors
+    /// The room's refusal, or `restarting` when it is gone.
+    pub async fn act(&self, by: PersonId, act: Act) -> Result<Acted, WireError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Command::Act { by, act, reply }).await?;
+        done.await.map_err(|_| room_gone())?
+    }
+
+    /// # Errors
+    /// `restarting` when the room is gone.
+    pub async fn look(
+        &self,
+        person: PersonId,
+    ) -> Result<(Box<AttendanceList>, Option<KnockState>), WireError> {
+        let (reply, seen) = oneshot::channel();
+        self.send(Command::Look { person, reply }).await?;
+        seen.await.map_err(|_| room_gone())
     }
 
     pub fn is_gone(&self) -> bool {
@@ -191,6 +226,8 @@ pub(super) struct Actor {
     away: Option<watch::Receiver<bool>>,
     lines: HashMap<EndpointId, mpsc::Sender<ToLine>>,
     waiting: HashMap<Ticket, Waiting>,
+    /// Acts that are not answered yet: as many as fit in one batch.
+    acting: HashMap<Ticket, oneshot::Sender<Result<Acted, WireError>>>,
     /// Endpoints that listen to no events: a thousand players need not be told who comes and goes.
     streams: HashSet<EndpointId>,
     next_ticket: u64,
@@ -241,6 +278,7 @@ impl Actor {
             capture: None,
             lines: HashMap::new(),
             waiting: HashMap::new(),
+            acting: HashMap::new(),
             streams: HashSet::new(),
             next_ticket: 0,
             broken: Vec::new(),
@@ -350,6 +388,16 @@ impl Actor {
             }
             Command::SignedOut { endpoint } => inputs.push(Input::SignedOut { endpoint }),
             Command::PaperBoxed { ballot } => inputs.push(Input::PaperBoxed { ballot }),
+            Command::Act { by, act, reply } => {
+                self.next_ticket += 1;
+                let ticket = Ticket(self.next_ticket);
+                self.acting.insert(ticket, reply);
+                inputs.push(Input::Act { ticket, by, act });
+            }
+            Command::Look { person, reply } => {
+                let seen = (Box::new(self.state.attendance()), self.state.knock_state(person));
+                let _ = reply.send(seen);
+            }
             Command::Stop => {}
         }
     }
@@ -489,6 +537,18 @@ impl Actor {
             Effect::Reject { ticket, error } => {
                 if let Some(waiting) = self.waiting.remove(&ticket) {
                     let _ = waiting.reply.send(Err(error));
+                }
+            }
+            Effect::Acted { ticket, result } => {
+                if let Some(reply) = self.acting.remove(&ticket) {
+                    let _ = reply.send(result);
+                }
+            }
+            Effect::StoreStanding { person, standing } => {
+                // Mended, like the state, when the session is next loaded.
+                let stored = self.ports.records.store_standing(self.session, person, standing);
+                if let Err(error) = stored.await {
+                    tracing::error!(session = %self.session, %error, "standing not stored");
                 }
             }
             Effect::Reply { endpoint, id, reply } => {
@@ -722,6 +782,9 @@ impl Actor {
     fn say_goodbye(&mut self, error: &WireError) {
         for (_, waiting) in self.waiting.drain() {
             let _ = waiting.reply.send(Err(error.clone()));
+        }
+        for (_, reply) in self.acting.drain() {
+            let _ = reply.send(Err(error.clone()));
         }
         for (_, line) in self.lines.drain() {
             let _ = line.try_send(ToLine::Bye(error.clone()));

@@ -12,8 +12,9 @@ use signaling::{
 };
 use uuid::Uuid;
 
+use super::acts::{Act, Acted};
 use super::ballots::BoxedPaper;
-use crate::domain::{BallotId, EndpointId, PersonId};
+use crate::domain::{BallotId, EndpointId, PersonId, Standing};
 use crate::journal::NewEvent;
 
 /// The two clocks of a session.
@@ -55,6 +56,16 @@ pub struct Arrival {
     pub previous: Option<Previous>,
     /// None: a page with its websocket.
     pub stream: Option<Stream>,
+    /// The device of a room site; `person` is the site then, and nobody.
+    pub site: Option<SiteArrival>,
+}
+
+/// What a site says of itself when it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SiteArrival {
+    pub expected: Option<u32>,
+    /// Who is signed in on its device.
+    pub opener: PersonId,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +95,12 @@ pub enum Input {
     /// The sign-in behind an endpoint was ended.
     SignedOut {
         endpoint: EndpointId,
+    },
+    /// Asked over HTTP, and answered by [`Effect::Acted`].
+    Act {
+        ticket: Ticket,
+        by: PersonId,
+        act: Act,
     },
     /// Answer to [`Effect::Offer`].
     Answered {
@@ -205,6 +222,15 @@ pub enum Effect {
     Reject {
         ticket: Ticket,
         error: WireError,
+    },
+    Acted {
+        ticket: Ticket,
+        result: Result<Acted, WireError>,
+    },
+    /// Who may come in besides the frozen roster; the journal is the truth.
+    StoreStanding {
+        person: PersonId,
+        standing: Standing,
     },
     Reply {
         endpoint: EndpointId,

@@ -88,6 +88,9 @@ impl RoomState {
         if person.role == Role::Observer {
             return Err(refusal::observers_only_watch());
         }
+        if person.role == Role::Site {
+            return Err(refusal::sites_do_not_speak());
+        }
         let id = ChatId::from(fresh);
         let message = ChatMessage {
             id: id.to_string(),
@@ -116,6 +119,9 @@ impl RoomState {
         let entry = self.here.people.get_mut(&person).ok_or_else(refusal::no_such_participant)?;
         if entry.role == Role::Observer {
             return Err(refusal::observers_only_watch());
+        }
+        if entry.role == Role::Site {
+            return Err(refusal::sites_do_not_speak());
         }
         if entry.hand != raised {
             entry.hand = raised;

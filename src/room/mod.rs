@@ -5,6 +5,7 @@
 //! a session. One task owns a room (law 2); a panic in it ends that room only (law 6).
 
 pub mod actor;
+pub mod acts;
 pub mod ballot_keys;
 pub mod ballots;
 mod chair;
@@ -24,14 +25,20 @@ mod refusal;
 pub mod registry;
 pub mod report;
 mod restore;
+mod roll;
+pub mod roll_view;
+mod rollcall;
 pub mod setup;
 pub mod shards;
+mod sites;
 pub mod state;
 mod streaming;
 #[cfg(test)]
 mod tests;
 
+pub use acts::{Act, Acted, KnockAnswer};
 pub use effect::{Effect, Input, Now};
 pub use registry::{Glance, Registry};
+pub use roll::KnockState;
 pub use setup::RoomSetup;
 pub use state::RoomState;

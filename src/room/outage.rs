@@ -32,6 +32,14 @@ pub(super) const fn needs_database(request: &Request) -> bool {
         | Request::RecordingPause { .. }
         // Nothing is counted by it.
         | Request::BallotWithdraw { .. }
+        | Request::Pause { .. }
+        | Request::RollcallOpen { .. }
+        | Request::RollcallPlan { .. }
+        | Request::RollcallAnswer { .. }
+        | Request::RollcallMark { .. }
+        | Request::CheckIn { .. }
+        | Request::CheckInDecide { .. }
+        | Request::CheckOut { .. }
         | Request::Leave => false,
         Request::BallotOpen { .. }
         | Request::BallotVote { .. }

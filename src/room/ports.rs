@@ -16,7 +16,7 @@ use super::ballots::BoxedPaper;
 use super::clock::Anchor;
 use super::effect::{CaptureReport, MediaNotice, Programme, Stream};
 use super::setup::RoomSetup;
-use crate::domain::{BallotId, EndpointId, PersonId, SessionId};
+use crate::domain::{BallotId, EndpointId, PersonId, SessionId, Standing};
 use crate::journal::{Envelope, NewEvent};
 
 /// An offer on its way to the shard.
@@ -132,6 +132,15 @@ pub trait RecordsPort: Send + Sync + 'static {
         state: SessionState,
         at_us: i64,
     ) -> BoxFuture<'_, Result<(), NotDurable>>;
+    /// Who may come in besides the frozen roster, or not any more.
+    fn store_standing(
+        &self,
+        _session: SessionId,
+        _person: PersonId,
+        _standing: Standing,
+    ) -> BoxFuture<'_, Result<(), NotDurable>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
     /// The session's clock, after the machine was booted anew.
     fn store_anchor(
         &self,
@@ -169,10 +178,11 @@ impl Ports {
         store: crate::store::Store,
         appender: crate::store::JournalAppender,
         data: &crate::config::DataDir,
+        checkin: crate::auth::CheckinKey,
     ) -> Self {
         Self {
             media: Arc::new(super::shards::Shards::new(media, data.capture())),
-            records: Arc::new(super::records::Records::new(store, appender)),
+            records: Arc::new(super::records::Records::new(store, appender, checkin)),
         }
     }
 }

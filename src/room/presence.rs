@@ -13,6 +13,7 @@ use signaling::{Event, LeaveReason};
 use super::effect::{Arrival, Effect, MediaCommand, Now, Stream};
 use super::participants::{Endpoint, Line, Person};
 use super::refusal;
+use super::sites::site_of;
 use super::state::RoomState;
 use crate::domain::{EndpointId, PersonId};
 use crate::journal::{Actor, Event as JournalEvent};
@@ -40,6 +41,10 @@ impl RoomState {
             }
             _ => {}
         }
+        if arrival.site.is_some() && self.is_one_site_too_many(arrival.person) {
+            let error = refusal::too_many_sites();
+            return self.out.push(Effect::Reject { ticket: arrival.ticket, error });
+        }
         if let Some(stream) = arrival.stream {
             return self.enter_stream(arrival, stream, now);
         }
@@ -58,13 +63,17 @@ impl RoomState {
             endpoint.line = Line::Up;
             endpoint.device.clone_from(&arrival.device);
         }
-        let rejoin = JournalEvent::Rejoin {
-            person: arrival.person,
-            endpoint: id,
-            device: arrival.device.clone(),
-        };
-        self.journal(arrival.person.into(), rejoin, now);
-        self.consent(arrival.person, arrival.consent, now);
+        if let Some(site) = arrival.site {
+            self.site_enters(arrival.person, id, &arrival.name, site, now);
+        } else {
+            let rejoin = JournalEvent::Rejoin {
+                person: arrival.person,
+                endpoint: id,
+                device: arrival.device.clone(),
+            };
+            self.journal(arrival.person.into(), rejoin, now);
+            self.consent(arrival.person, arrival.consent, now);
+        }
         self.admit(arrival.ticket, id, true, now);
         self.show(arrival.person);
     }
@@ -110,6 +119,7 @@ impl RoomState {
         for id in stale {
             self.forget(id);
         }
+        let name = arrival.name.clone();
         let joined = match arrival.role {
             Role::Observer => JournalEvent::ObserverEnter {
                 person,
@@ -133,6 +143,8 @@ impl RoomState {
                 viewer.insert(endpoint);
                 self.journal(person.into(), joined, now);
             }
+        } else if let Some(site) = arrival.site {
+            self.site_enters(person, endpoint, &name, site, now);
         } else {
             self.journal(person.into(), joined, now);
             self.first_or_new_consent(first_consent, person, arrival.consent, now);
@@ -164,6 +176,7 @@ impl RoomState {
         if let Some(welcome) = self.welcome_of(id, now) {
             self.out.push(Effect::Admit { ticket, endpoint: id, resumed, welcome });
             self.tell_chair(id, now);
+            self.tell_arrived(id, now);
         }
     }
 
@@ -219,6 +232,10 @@ impl RoomState {
         let event = match self.here.role(person) {
             Some(Role::Observer) => {
                 JournalEvent::ObserverExit { person, endpoint, reason, last_frame_mono_us }
+            }
+            Some(Role::Site) => {
+                let site = site_of(person);
+                JournalEvent::SiteExit { site, endpoint, reason, last_frame_mono_us }
             }
             _ => JournalEvent::Leave { person, endpoint, reason, last_frame_mono_us },
         };

@@ -13,8 +13,9 @@ use super::ports::{LoadError, Loaded, NotDurable, RecordsPort};
 use super::setup::RoomSetup;
 use super::state::CHAT_SHOWN;
 use crate::archive::Finisher;
+use crate::auth::CheckinKey;
 use crate::domain::rules::Rules;
-use crate::domain::{BallotId, ChatId, OrgKind, OrgRole, PersonId, SessionId};
+use crate::domain::{BallotId, ChatId, OrgKind, OrgRole, PersonId, SessionId, Standing};
 use crate::journal::{Envelope, Event, NewEvent};
 use crate::store::{BootAnchor, JournalAppender, Session, Store, StoreError, StoredChat};
 
@@ -22,12 +23,13 @@ pub struct Records {
     store: Store,
     appender: JournalAppender,
     finisher: Finisher,
+    checkin: CheckinKey,
 }
 
 impl Records {
-    pub fn new(store: Store, appender: JournalAppender) -> Self {
+    pub fn new(store: Store, appender: JournalAppender, checkin: CheckinKey) -> Self {
         let finisher = Finisher::new(store.clone(), appender.clone());
-        Self { store, appender, finisher }
+        Self { store, appender, finisher, checkin }
     }
 
     async fn setup(
@@ -50,6 +52,7 @@ impl Records {
             rules: Arc::new(frozen_rules(journal)?),
             org_kind: org.map_or(OrgKind::Branch, |org| org.kind),
             recorder: session.recorder,
+            checkin: self.checkin.clone(),
             chair: Some(session.chair),
             secretaries: grants
                 .into_iter()
@@ -147,6 +150,19 @@ impl RecordsPort for Records {
     ) -> BoxFuture<'_, Result<(), NotDurable>> {
         async move { self.appender.store_state(session, state, at_us).await.map_err(not_durable) }
             .boxed()
+    }
+
+    fn store_standing(
+        &self,
+        session: SessionId,
+        person: PersonId,
+        standing: Standing,
+    ) -> BoxFuture<'_, Result<(), NotDurable>> {
+        async move {
+            let standings = self.store.standings();
+            standings.set(session, person, standing).await.map_err(not_durable)
+        }
+        .boxed()
     }
 
     fn store_anchor(

@@ -42,6 +42,83 @@ pub(super) fn cannot_remove() -> WireError {
     refuse(ErrorCode::Forbidden, "不能请主持人本人或列席的上级离开会场")
 }
 
+pub(super) fn sites_do_not_speak() -> WireError {
+    refuse(ErrorCode::Forbidden, "会场设备不代表个人发言、举手，请由会场内的同志用自己的手机操作")
+}
+
+/// A17
+pub(super) fn code_invalid() -> WireError {
+    refuse(ErrorCode::Conflict, "二维码已失效，请扫描会场屏幕上的新二维码")
+}
+
+pub(super) fn code_used() -> WireError {
+    refuse(ErrorCode::Conflict, "二维码已失效：您已用它签到过。如需再次签到，请扫描新的二维码")
+}
+
+pub(super) fn not_on_roster() -> WireError {
+    refuse(ErrorCode::Forbidden, "您不在本次会议的名册内，不能签到，请联系记录人")
+}
+
+pub(super) fn too_many_sites() -> WireError {
+    refuse(ErrorCode::Overloaded, "本次会议的会场已达上限，请联系主持人")
+}
+
+pub(super) fn no_such_site() -> WireError {
+    refuse(ErrorCode::NotFound, "没有这个会场，请刷新页面")
+}
+
+pub(super) fn no_such_member() -> WireError {
+    refuse(ErrorCode::NotFound, "此人不在本次会议的名册内")
+}
+
+pub(super) fn reason_wanted() -> WireError {
+    refuse(ErrorCode::Validation, "请写明事由（200字以内），例如：无手机")
+}
+
+pub(super) fn checked_in_already() -> WireError {
+    refuse(ErrorCode::Conflict, "此人已在这个会场签到")
+}
+
+pub(super) fn not_checked_in() -> WireError {
+    refuse(ErrorCode::Conflict, "此人没有需要处理的会场签到")
+}
+
+pub(super) fn bad_window() -> WireError {
+    refuse(ErrorCode::Validation, "点名应答时间须为60至120秒；随机点名最多10次、8小时以内")
+}
+
+pub(super) fn is_paused() -> WireError {
+    refuse(ErrorCode::Conflict, "正在休会，请继续开会后再操作")
+}
+
+pub(super) fn rollcall_runs() -> WireError {
+    refuse(ErrorCode::Conflict, "上一次点名尚未结束")
+}
+
+pub(super) fn rollcall_over() -> WireError {
+    refuse(ErrorCode::Conflict, "这次点名已经结束")
+}
+
+pub(super) fn not_asked() -> WireError {
+    refuse(ErrorCode::Conflict, "这次点名开始时此人不在会场，不必应答")
+}
+
+pub(super) fn on_roster_already() -> WireError {
+    refuse(ErrorCode::Conflict, "此人已在本次会议的名册内")
+}
+
+pub(super) fn not_admitted() -> WireError {
+    refuse(ErrorCode::Forbidden, "主持人没有同意您进入，请联系主持人")
+}
+
+pub(super) fn door_is_full() -> WireError {
+    refuse(ErrorCode::Overloaded, "等候进入的人太多，请联系主持人")
+}
+
+pub(super) fn nobody_waits() -> WireError {
+    refuse(ErrorCode::Conflict, "此人没有在等候，可能已经处理")
+}
+
 pub(super) fn already_declared() -> WireError {
     refuse(ErrorCode::Conflict, "已经宣布开会")
 }

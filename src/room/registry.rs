@@ -118,11 +118,15 @@ impl Registry {
             use crate::journal::Event as E;
             matches!(
                 envelope.event,
-                E::SessionOpened | E::RosterFrozen { .. } | E::RulesFrozen { .. }
+                E::SessionOpened
+                    | E::RosterFrozen { .. }
+                    | E::RulesFrozen { .. }
+                    | E::LeaveApproved { .. }
+                    | E::LeaveRequested { .. }
             )
         });
         let (state, first) = match fresh {
-            true => (RoomState::open(loaded.setup, clock.now()), Vec::new()),
+            true => (RoomState::begin(loaded.setup, &loaded.journal, clock.now()), Vec::new()),
             false => RoomState::restore(loaded.setup, &loaded.journal, new_boot, clock.now()),
         };
         let media = self.ports.media.open_room(session).await?;

@@ -12,17 +12,35 @@ use signaling::view::{RecordingState, SessionState};
 use super::chair::{CHAIR_GRACE_RESTART_US, Seat};
 use super::effect::{CaptureCommand, Effect, Now};
 use super::setup::RoomSetup;
+use super::sites::{participant_of, site_of};
 use super::state::RoomState;
-use crate::domain::{EndpointId, PersonId};
+use crate::domain::{EndpointId, PersonId, Standing};
 use crate::journal::{Actor, Envelope, Event as JournalEvent, StopReason};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Member,
+    Observer,
+    Site,
+}
 
 struct Connected {
     person: PersonId,
-    observer: bool,
+    sort: Sort,
     seen_mono_us: i64,
 }
 
 impl RoomState {
+    /// A room that was opened just now, with the leave that was granted before.
+    pub fn begin(setup: RoomSetup, opening: &[Envelope], now: Now) -> Self {
+        let mut room = Self::open(setup, now);
+        for envelope in opening {
+            room.roll.refold(&envelope.event, envelope.at_us, envelope.mono_us);
+        }
+        room.counts = room.count();
+        room
+    }
+
     /// Reads the journal and returns the room with what has to be done first. A session that was
     /// never opened has no events and gives a fresh room.
     pub fn restore(
@@ -36,6 +54,7 @@ impl RoomState {
         for envelope in journal {
             room.refold(envelope, &mut connected, now);
         }
+        room.counts = room.count();
         // The row may have been written before the crash, or not.
         let steps = [
             (SessionState::DeclaredOpen, room.declared_open_us),
@@ -55,9 +74,17 @@ impl RoomState {
         for (endpoint, was) in connected {
             let (person, reason) = (was.person, LeaveReason::Server);
             let last_frame_mono_us = was.seen_mono_us;
-            let event = match was.observer {
-                true => JournalEvent::ObserverExit { person, endpoint, reason, last_frame_mono_us },
-                false => JournalEvent::Leave { person, endpoint, reason, last_frame_mono_us },
+            let event = match was.sort {
+                Sort::Observer => {
+                    JournalEvent::ObserverExit { person, endpoint, reason, last_frame_mono_us }
+                }
+                Sort::Member => {
+                    JournalEvent::Leave { person, endpoint, reason, last_frame_mono_us }
+                }
+                Sort::Site => {
+                    let site = site_of(person);
+                    JournalEvent::SiteExit { site, endpoint, reason, last_frame_mono_us }
+                }
             };
             room.journal(Actor::System, event, now);
         }
@@ -86,27 +113,40 @@ impl RoomState {
         now: Now,
     ) {
         let (wall_us, mono_us) = (envelope.at_us, envelope.mono_us);
+        self.roll.refold(&envelope.event, wall_us, mono_us);
+        let mut connect = |endpoint: EndpointId, person: PersonId, sort: Sort| {
+            connected.insert(endpoint, Connected { person, sort, seen_mono_us: mono_us });
+        };
         match &envelope.event {
             JournalEvent::Join { person, endpoint, .. } => {
-                connected.insert(
-                    *endpoint,
-                    Connected { person: *person, observer: false, seen_mono_us: mono_us },
-                );
+                connect(*endpoint, *person, Sort::Member);
             }
             JournalEvent::ObserverEnter { person, endpoint, .. } => {
-                connected.insert(
-                    *endpoint,
-                    Connected { person: *person, observer: true, seen_mono_us: mono_us },
-                );
+                connect(*endpoint, *person, Sort::Observer);
+            }
+            JournalEvent::SiteEnter { site, endpoint, .. } => {
+                connect(*endpoint, participant_of(*site), Sort::Site);
             }
             JournalEvent::Rejoin { person, endpoint, .. } => {
-                let observer = !self.setup.roster.contains(*person);
-                connected.insert(
-                    *endpoint,
-                    Connected { person: *person, observer, seen_mono_us: mono_us },
-                );
+                let member = self.setup.roster.contains(*person);
+                connect(*endpoint, *person, if member { Sort::Member } else { Sort::Observer });
             }
-            JournalEvent::Leave { endpoint, .. } | JournalEvent::ObserverExit { endpoint, .. } => {
+            JournalEvent::Correction { change, .. } => self.lay_over(change),
+            JournalEvent::KnockAnswered { person, admitted: true } => {
+                if !self.setup.roster.contains(*person) {
+                    let (person, standing) = (*person, Standing::Observer);
+                    self.out.push(Effect::StoreStanding { person, standing });
+                }
+            }
+            JournalEvent::RollcallPlanned { times, within_s, window_s } => {
+                self.plan(*times, *within_s, *window_s, mono_us);
+            }
+            JournalEvent::Paused => {
+                self.roll.pause_stopped_recording = self.recording.state == RecordingState::On;
+            }
+            JournalEvent::Leave { endpoint, .. }
+            | JournalEvent::ObserverExit { endpoint, .. }
+            | JournalEvent::SiteExit { endpoint, .. } => {
                 connected.remove(endpoint);
             }
             JournalEvent::Checkpoint { present } => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use signaling::view::{AgendaItem, ChatMessage};
 
+use crate::auth::CheckinKey;
 use crate::domain::rules::Rules;
 use crate::domain::{MeetingKind, OrgKind, PersonId, Roster, SessionId};
 
@@ -23,6 +24,8 @@ pub struct RoomSetup {
     pub org_kind: OrgKind,
     /// Designated 记录人.
     pub recorder: Option<PersonId>,
+    /// Signs the codes on the screens of sites.
+    pub checkin: CheckinKey,
     /// Designated 主持人.
     pub chair: Option<PersonId>,
     /// Secretaries of the organisation: first in line when the chair is lost.

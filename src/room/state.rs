@@ -19,6 +19,7 @@ use super::chair::Seat;
 use super::effect::{Effect, Input, Now, Programme};
 use super::participants::Participants;
 use super::refusal;
+use super::roll::Roll;
 use super::setup::RoomSetup;
 use crate::domain::{EndpointId, PersonId, live_counts};
 use crate::journal::{Actor, Event as JournalEvent, NewEvent};
@@ -28,6 +29,9 @@ use crate::journal::{Actor, Event as JournalEvent, NewEvent};
 pub const EMPTY_CLOSE_US: i64 = 30 * 60 * 1_000_000;
 /// Messages of the chat that a page gets when it comes in.
 pub const CHAT_SHOWN: usize = 200;
+
+/// Chair and recorder are told of changes of the attendance list at most this often.
+const ROLL_TELL_US: i64 = 1_000_000;
 
 #[derive(Debug, Clone)]
 pub struct RoomState {
@@ -50,6 +54,7 @@ pub struct RoomState {
     /// Persons the chair sent out, and until when they stay out.
     pub(super) removed: Vec<(PersonId, i64)>,
     pub(super) ballots: Ballots,
+    pub(super) roll: Roll,
     pub(super) counts: Counts,
     pub(super) next_checkpoint_us: i64,
     pub(super) empty_since_us: Option<i64>,
@@ -85,6 +90,7 @@ impl RoomState {
             chat: setup.chat.clone(),
             removed: Vec::new(),
             ballots: Ballots::default(),
+            roll: Roll { told_mono_us: i64::MIN / 2, ..Roll::default() },
             counts: Counts::default(),
             next_checkpoint_us: now.mono_us + super::presence::CHECKPOINT_US,
             empty_since_us: Some(now.mono_us),
@@ -154,6 +160,7 @@ impl RoomState {
                 self.papers_counted((endpoint, person, id), ballot, papers, now);
             }
             Input::PaperBoxed { ballot } => self.paper_boxed(ballot),
+            Input::Act { ticket, by, act } => self.act(ticket, by, act, now),
             Input::Media(notice) => self.media_notice(notice, now),
             Input::Capture(report) => self.capture_report(report, now),
             Input::Records { away } => self.set_records_away(away),
@@ -177,6 +184,9 @@ impl RoomState {
             | Input::BallotKeyMade { endpoint, id, .. }
             | Input::PapersCounted { endpoint, id, .. } => {
                 self.out.push(Effect::Refuse { endpoint, id, error: refusal::ended() });
+            }
+            Input::Act { ticket, .. } => {
+                self.out.push(Effect::Acted { ticket, result: Err(refusal::ended()) });
             }
             Input::LineLost { .. }
             | Input::SignedOut { .. }
@@ -222,6 +232,23 @@ impl RoomState {
                 }
                 allowed
             }
+            Request::Pause { paused } => self.pause(person, paused, now),
+            Request::RollcallOpen { window_s } => self.rollcall_open(person, window_s, now),
+            Request::RollcallPlan { times, within_min, window_s } => {
+                self.rollcall_plan(person, times, within_min, window_s, now)
+            }
+            Request::RollcallAnswer { rollcall } => self.rollcall_answer(person, rollcall, now),
+            Request::RollcallMark { participant } => self.rollcall_mark(person, &participant, now),
+            Request::CheckIn { participant, site, reason } => {
+                self.check_in(person, &participant, &site, &reason, now)
+            }
+            Request::CheckInDecide { participant, accepted } => {
+                self.decide_checkin(person, &participant, accepted, now)
+            }
+            Request::CheckOut { participant } => match self.listed_for(person, &participant) {
+                Ok(other) => self.check_out(person, other, now),
+                Err(error) => Err(error),
+            },
             Request::Agenda { index } => self.agenda(person, index, now),
             Request::HandOver { participant } => self.hand_over(person, &participant, now),
             Request::TakeOver => self.take_over(person, now),
@@ -288,7 +315,10 @@ impl RoomState {
     fn settle(&mut self, now: Now) {
         self.expire_lines(now);
         self.settle_chair(now);
+        self.settle_rollcall(now);
         self.settle_counts();
+        self.settle_sites(now);
+        self.settle_roll(now);
         self.settle_programme();
         self.settle_recording(now);
         self.settle_quality(now);
@@ -309,22 +339,25 @@ impl RoomState {
         earlier(self.seat.next_timeout());
         earlier(self.empty_close_us);
         earlier(self.recording_due());
+        earlier(self.rollcall_due());
+        earlier(self.next_slot(self.roll.slot_shown));
+        earlier(self.roll_due());
         earlier(self.quality_due());
         earlier(self.box_due());
         next
     }
 
-    /// Present for 实到 and for votes.
+    /// Present for 实到 and for votes: on a device of one's own or checked in at a site.
     pub(super) fn counts_as_present(&self, person: PersonId) -> bool {
-        self.here.is_online(person)
-            && self.here.role(person) != Some(signaling::view::Role::Observer)
+        self.is_present(person)
     }
 
     pub(super) fn count(&self) -> Counts {
         let mut counts = live_counts(
             &self.setup.roster,
             |person| self.counts_as_present(person),
-            |_| false,
+            |person| self.roll.on_leave.contains_key(&person),
+            |person| self.roll.exempt.contains(&person),
             self.here.observers_online(),
         );
         let kind = self.setup.kind;
@@ -342,8 +375,25 @@ impl RoomState {
         let counts = self.count();
         if counts != self.counts {
             self.counts = counts;
+            self.roll.changed = true;
             self.out.push(Effect::Broadcast(Event::Counts { counts }));
         }
+    }
+
+    /// Chair and recorder hear that the list has changed, once a second at most.
+    fn settle_roll(&mut self, now: Now) {
+        if self.roll_due().is_none_or(|due| now.mono_us < due) {
+            return;
+        }
+        self.roll.changed = false;
+        self.roll.told_mono_us = now.mono_us;
+        for endpoint in self.those_who_record() {
+            self.out.push(Effect::Send { endpoint, event: Event::AttendanceChanged });
+        }
+    }
+
+    fn roll_due(&self) -> Option<i64> {
+        self.roll.changed.then_some(self.roll.told_mono_us + ROLL_TELL_US)
     }
 
     fn settle_empty(&mut self, now: Now) {
@@ -408,6 +458,7 @@ impl RoomState {
             planned_start_us: self.setup.planned_start_us,
             declared_open_us: self.declared_open_us,
             declared_closed_us: self.declared_closed_us,
+            paused_us: self.roll.paused_us,
             agenda: self.setup.agenda.clone(),
             agenda_index: self.agenda_index,
             participants: self.here.people.keys().filter_map(|id| self.view(*id)).collect(),

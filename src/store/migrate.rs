@@ -30,6 +30,13 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("migrations/0002_orgs.postgres.sql"),
     },
     Migration {
+        version: 3,
+        name: "attendance",
+        both: include_str!("migrations/0003_attendance.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+    Migration {
         version: 4,
         name: "ballots",
         both: include_str!("migrations/0004_ballots.sql"),

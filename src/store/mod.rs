@@ -15,6 +15,7 @@ mod error;
 mod ids;
 mod import;
 mod journal;
+mod leave;
 mod members;
 mod migrate;
 mod org_rules;
@@ -26,6 +27,7 @@ mod roles;
 mod sessions;
 mod settings;
 pub mod spool;
+mod standings;
 mod web_sessions;
 mod writer;
 
@@ -39,6 +41,7 @@ pub use error::StoreError;
 pub use ids::new_id;
 pub use import::{ImportTx, MemberPut, OrgPut};
 pub use journal::{Head, Journal};
+pub use leave::{Leave, LeaveRequest};
 pub use members::{Member, MemberFilter, MemberPage, Members};
 pub use org_rules::{OrgRules, OwnRules};
 pub use orgs::{Org, Orgs};
@@ -47,6 +50,7 @@ pub use render_jobs::{RenderJob, RenderJobs, RenderState};
 pub use roles::{RoleGrant, Roles};
 pub use sessions::{BootAnchor, NewSession, OpenSession, Session, Sessions};
 pub use settings::Settings;
+pub use standings::Standings;
 pub use web_sessions::{WebSession, WebSessions};
 
 impl Store {
@@ -72,6 +76,10 @@ impl Store {
 
     pub fn members(&self) -> Members<'_> {
         Members(self)
+    }
+
+    pub fn leave(&self) -> Leave<'_> {
+        Leave(self)
     }
 
     pub fn orgs(&self) -> Orgs<'_> {
@@ -100,6 +108,10 @@ impl Store {
 
     pub fn settings(&self) -> Settings<'_> {
         Settings(self)
+    }
+
+    pub fn standings(&self) -> Standings<'_> {
+        Standings(self)
     }
 
     pub fn web_sessions(&self) -> WebSessions<'_> {

@@ -16,7 +16,7 @@ use super::{Admits, Ws};
 use crate::auth::{JoinClaims, TokenError};
 use crate::domain::EndpointId;
 use crate::room::actor::{Admission, Command, RoomHandle, ToLine};
-use crate::room::effect::{Arrival, Previous, Ticket};
+use crate::room::effect::{Arrival, Previous, SiteArrival, Ticket};
 use crate::room::parking::{Ask, Left};
 
 /// A hello is answered by then: token, records, room and journal.
@@ -392,14 +392,18 @@ async fn report_lost(room: &RoomHandle, endpoint: EndpointId) {
 }
 
 fn arrival(claims: JoinClaims, hello: &Hello, previous: Option<Previous>) -> Arrival {
+    let site = claims.site.as_ref();
     let device = match hello.device.as_str() {
-        known @ ("phone" | "desktop" | "site") => known,
+        _ if site.is_some() => "site",
+        "phone" => "phone",
         _ => "desktop",
     };
     Arrival {
         // The actor gives it a number.
         ticket: Ticket(0),
-        person: claims.person.into(),
+        person: site.map_or(claims.person, |site| site.id).into(),
+        site: site
+            .map(|site| SiteArrival { expected: site.expected, opener: claims.person.into() }),
         name: claims.name,
         role: claims.role,
         org_name: claims.org_name,

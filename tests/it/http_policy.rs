@@ -39,6 +39,20 @@ const TABLE: &[(&str, &str, [u16; 8])] = &[
     ("GET",  "/api/sessions/{id}/ballots/{ballot}/papers", [NO, 200, 200,  200,  200,  OUT,  OUT,  OUT]),
     ("POST", "/api/sessions/{id}/scans",              [NO,   422,  422,  OUT,  OUT,  OUT,  OUT,  OUT]),
     ("GET",  "/api/sessions/{id}/scans/{digest}",     [NO,   404,  404,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/site",               [NO,   409,  409,  409,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/sessions/{id}/checkin.svg",        [NO,   422,  422,  422,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/checkin",            [NO,   409,  409,  409,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/checkout",           [NO,   409,  409,  409,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/sessions/{id}/attendance",         [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/corrections",        [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/sessions/{id}/leave",              [NO,   200,  200,  200,  200,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/leave",              [NO,   200,  200,  200,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/leave/withdraw",     [NO,   200,  200,  200,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/sessions/{id}/leave/{person}",     [NO,   404,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    // The door: whoever has the link may knock, once the room is open.
+    ("GET",  "/api/sessions/{id}/knock",              [NO,   409,  409,  409,  409,  409,  409,  OUT]),
+    ("POST", "/api/sessions/{id}/knock",              [NO,   409,  409,  409,  409,  409,  409,  OUT]),
+    ("POST", "/api/sessions/{id}/knock/{person}",     [NO,   409,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
     ("GET",  "/api/network",                          [200,  200,  200,  200,  200,  200,  200,  200]),
     ("POST", "/api/network/probe",                    [422,  422,  422,  422,  422,  422,  422,  422]),
     ("GET",  "/api/network/download",                 [200,  200,  200,  200,  200,  200,  200,  200]),
@@ -71,6 +85,8 @@ const TABLE: &[(&str, &str, [u16; 8])] = &[
     ("GET",  "/api/archive/{id}/journal",             [NO,   200,  200,  200,  200,  OUT,  OUT,  OUT]),
     ("GET",  "/api/archive/{id}/journal.jsonl",       [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
     ("GET",  "/api/archive/{id}/attendance.xlsx",     [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/archive/{id}/attendance.csv",      [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/archive/{id}/attendance.json",     [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
     ("POST", "/api/archive/{id}/render",              [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  OUT]),
     ("GET",  "/media/{id}/recording.mp4",             [NO,   404,  404,  404,  404,  OUT,  OUT,  OUT]),
     ("GET",  "/media/{id}/poster.jpg",                [NO,   404,  404,  404,  404,  OUT,  OUT,  OUT]),
@@ -97,6 +113,15 @@ fn body_of(app: &TestApp, path: &str, role: usize) -> Value {
         "/api/sessions/{id}/policy" => json!({
             "late_after_s": 600, "early_before_s": 600, "min_ratio_permille": 800, "bridge_s": 60,
         }),
+        "/api/sessions/{id}/site" => json!({ "name": "三楼会议室" }),
+        "/api/sessions/{id}/checkin" => json!({ "code": "x" }),
+        "/api/sessions/{id}/corrections" => json!({
+            "change": { "what": "exempt", "person": app.account("member3").person_id },
+            "reason": "长期病休",
+        }),
+        "/api/sessions/{id}/leave" => json!({ "kind": "official", "reason": "出差" }),
+        "/api/sessions/{id}/leave/{person}" => json!({ "granted": true }),
+        "/api/sessions/{id}/knock/{person}" => json!({ "admit": "observer" }),
         "/api/sessions/{id}/cancel" => json!({ "reason": "改期" }),
         "/api/orgs/{id}/rules" => json!({ "text": "" }),
         "/api/network/probe" => json!({ "sdp": "v=0", "way": "udp" }),
@@ -147,7 +172,10 @@ async fn every_route_for_every_role() {
             };
             let mut target = path.replace("{id}", &id).replace("{ballot}", &session);
             target = target.replace("{digest}", &"0".repeat(64));
-            if *path == "/api/sessions" && *method == "GET" {
+            target = target.replace("{person}", &app.account("member3").person_id.to_string());
+            if path.ends_with(".svg") {
+                target += "?code=x";
+            } else if *path == "/api/sessions" && *method == "GET" {
                 target += "?scope=mine";
             } else if *path == "/api/people" {
                 target += &format!("?org_id={}", app.account("secretary").org_id);

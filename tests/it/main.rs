@@ -1,6 +1,7 @@
 //! One integration binary: each subject is a module.
 
 mod archive_jobs;
+mod attendance_app;
 mod ballots;
 mod ballots_secret;
 mod bots_capture;

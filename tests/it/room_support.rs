@@ -159,6 +159,7 @@ fn setup(id: SessionId) -> RoomSetup {
         rules: Arc::new(yuntang::domain::rules::Rules::built_in().unwrap()),
         org_kind: yuntang::domain::OrgKind::Branch,
         recorder: None,
+        checkin: yuntang::auth::CheckinKey::new([9; 32]),
         chair: Some(Uuid::from_u128(CHAIR).into()),
         secretaries: vec![],
         chat: vec![],

@@ -37,6 +37,10 @@ const CHAIR: &str = "not_chair";
 const OUT: &str = "forbidden";
 /// No ballot is open, or the person votes for themselves.
 const NONE: &str = "conflict";
+/// Allowed by rank, and without sense now.
+const NOT: &str = "conflict";
+/// There is no such site.
+const GONE: &str = "not_found";
 const TWICE: &str = "bad_request";
 /// Allowed by rank; these offers are no SDP.
 const SDP: &str = "invalid_sdp";
@@ -76,6 +80,17 @@ const TABLE: &[(&str, Scene, [&str; 5])] = &[
     ("ballot_withdraw",  Declared,  [NONE,   CHAIR,   CHAIR,  CHAIR,  CHAIR]),
     ("ballot_approval",  Declared,  [OK,     OK,      CHAIR,  CHAIR,  CHAIR]),
     ("ballot_opinion",   Declared,  [OK,     OK,      CHAIR,  CHAIR,  CHAIR]),
+    ("pause",            Declared,  [OK,     CHAIR,   CHAIR,  CHAIR,  CHAIR]),
+    // The recorder's runs already when the chair asks for one.
+    ("rollcall_open",    Declared,  [NOT,    OK,      CHAIR,  CHAIR,  CHAIR]),
+    ("rollcall_plan",    Declared,  [OK,     OK,      CHAIR,  CHAIR,  CHAIR]),
+    // None runs.
+    ("rollcall_answer",  Declared,  [NOT,    NOT,     NOT,    NOT,    NOT]),
+    ("rollcall_mark",    Declared,  [NOT,    NOT,     CHAIR,  CHAIR,  CHAIR]),
+    // There is no such site, and nobody is checked in.
+    ("check_in",         Declared,  [GONE,   GONE,    CHAIR,  CHAIR,  CHAIR]),
+    ("check_in_decide",  Declared,  [NOT,    CHAIR,   CHAIR,  CHAIR,  CHAIR]),
+    ("check_out",        Declared,  [NOT,    NOT,     CHAIR,  CHAIR,  CHAIR]),
     ("leave",            Declared,  [OK,     OK,      OK,     OK,     OK]),
 ];
 
@@ -114,7 +129,15 @@ fn request(method: &str, app: &TestApp) -> Value {
             "participant": named, "kind": "admit_probationary", "applicant": "张三",
             "choice": "for", "received_on": "2026-11-20",
         }}),
-        "recording_pause" => json!({ "paused": true }),
+        "recording_pause" | "pause" => json!({ "paused": true }),
+        "rollcall_open" => json!({ "window_s": 60 }),
+        "rollcall_plan" => json!({ "times": 2, "within_min": 60, "window_s": 90 }),
+        "rollcall_answer" => json!({ "rollcall": 1 }),
+        "rollcall_mark" | "check_out" => json!({ "participant": named }),
+        "check_in" => {
+            json!({ "participant": named, "site": uuid::Uuid::nil(), "reason": "无手机" })
+        }
+        "check_in_decide" => json!({ "participant": named, "accepted": true }),
         _ => json!({}),
     };
     request["method"] = method.into();

@@ -23,6 +23,12 @@ const SHOTS = [
   ["lobby", "/s/s1?mock"],
   ["lobby-denied", "/s/s1?mock&denied=NotAllowedError"],
   ["lobby-observer", "/s/s1?mock&as=observer"],
+  ["checkin", "/checkin/s1?mock&c=x"],
+  ["checkin-late", "/checkin/s1?mock&c=x&fail=code"],
+  ["site-form", "/site/s1?mock"],
+  ["room-site", "/site/s1?mock&open"],
+  ["room-rollcall", "/s/s1?mock&visit=1&rollcall"],
+  ["room-roll", "/s/s1?mock&visit=1&rollpanel"],
   ["waiting", "/s/s1?mock&fail=closed&state=planned"],
   ["refused", "/s/s1?mock&fail=forbidden"],
   ["room", "/s/s1?mock&visit=1"],
@@ -62,6 +68,18 @@ for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP, 
     page.on("console", (line) => line.type() === "error" && console.log(name, size, line.text()));
     await page.goto(base + path);
     await page.waitForTimeout(name.startsWith("room") || name.startsWith("lobby") ? 2500 : 900);
+    if (name.startsWith("checkin")) await page.getByTestId("checkin-button").click();
+    if (name === "room-site") {
+      await page.getByTestId("site-name").fill("三楼会议室");
+      await page.getByTestId("site-open").click();
+      await page.waitForTimeout(3000);
+    }
+    if (name === "room-roll" && size === "desktop") await page.getByTestId("tab-roll").click();
+    if (name === "room-roll" && size === "phone") {
+      await page.getByTestId("btn-more").click();
+      await page.getByTestId("more-roll").click();
+    }
+    if (/^(checkin|room-roll)/.test(name)) await page.waitForTimeout(600);
     await page.screenshot({ path: `shots/${name}-${size}.png`, fullPage: !name.startsWith("room") && size === "desktop" });
     await context.close();
   }

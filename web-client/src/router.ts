@@ -24,6 +24,8 @@ const routes: RouteRecordRaw[] = [
   { path: "/orgs/:id/import", component: () => import("./orgs/ImportPage.vue"), meta: { title: "orgImport.title" }, props: true },
   { path: "/sessions/:id", component: () => import("./console/SessionPage.vue"), meta: { title: "session.title" }, props: true },
   { path: "/s/:id", component: () => import("./room/MeetingPage.vue"), meta: { title: "lobby.title", bare: true }, props: true },
+  { path: "/site/:id", component: () => import("./room/SitePage.vue"), meta: { title: "site.title", bare: true }, props: true },
+  { path: "/checkin/:id", component: () => import("./room/CheckinPage.vue"), meta: { title: "checkin.title", bare: true }, props: true },
   { path: "/archive/:id", component: () => import("./archive/ArchivePage.vue"), meta: { title: "archive.title" }, props: true },
   ...(import.meta.env.DEV
     ? [{ path: "/dev/gallery", component: () => import("./dev/GalleryPage.vue"), meta: { bare: true, open: true } }]

@@ -7,7 +7,9 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::operation::{uuid, words};
-use crate::domain::{AccountId, MeetingKind, OrgId, OrgKind, OrgRole, PersonId, Post, SessionId};
+use crate::domain::{
+    AccountId, LeaveKind, MeetingKind, OrgId, OrgKind, OrgRole, PersonId, Post, SessionId, SiteId,
+};
 
 macro_rules! ids {
     ($($id:ident),* $(,)?) => {$(
@@ -25,7 +27,7 @@ macro_rules! ids {
     )*};
 }
 
-ids!(AccountId, OrgId, PersonId, SessionId);
+ids!(AccountId, OrgId, PersonId, SessionId, SiteId);
 
 impl PartialSchema for MeetingKind {
     fn schema() -> RefOr<Schema> {
@@ -34,6 +36,14 @@ impl PartialSchema for MeetingKind {
 }
 
 impl ToSchema for MeetingKind {}
+
+impl PartialSchema for LeaveKind {
+    fn schema() -> RefOr<Schema> {
+        words(["official", "illness", "other"])
+    }
+}
+
+impl ToSchema for LeaveKind {}
 
 impl PartialSchema for OrgRole {
     fn schema() -> RefOr<Schema> {

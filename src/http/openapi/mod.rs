@@ -7,6 +7,7 @@
 
 mod account;
 mod archive;
+mod attendance;
 mod ballots;
 mod ids;
 mod operation;
@@ -31,6 +32,7 @@ fn all() -> Vec<Described> {
         sessions::operations(),
         ballots::operations(),
         orgs::operations(),
+        attendance::operations(),
         archive::operations(),
         system::operations(),
     ]

@@ -77,7 +77,8 @@ async fn answered_for(app: &App, claims: &StreamClaims, session: &Session) -> Re
     };
     let (person, actor) = found.ok_or_else(Refusal::out_of_scope)?;
     let roster = app.store.sessions().roster(session.id).await?;
-    let facts = facts(session, roster.contains(person.id));
+    let standing = app.store.standings().get(session.id, person.id).await?;
+    let facts = facts(session, roster.contains(person.id), standing);
     let tree = app.orgs.tree(&app.store).await?;
     Ok(allow(&tree, &actor, Action::Stream, Resource::Session(&facts))?)
 }

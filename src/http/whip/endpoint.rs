@@ -170,6 +170,7 @@ async fn enter(
         resume_token: String::new(),
         previous: None,
         stream: Some(wanted),
+        site: None,
     });
     let room = streams.app.rooms.room(session.id).await?;
     let (reply, admitted) = oneshot::channel();

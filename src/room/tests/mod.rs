@@ -9,6 +9,7 @@ mod publishing;
 mod quality;
 mod recording;
 mod restart;
+mod roll;
 mod streaming;
 
 use std::sync::Arc;
@@ -67,6 +68,7 @@ pub fn setup() -> RoomSetup {
         rules: Arc::new(Rules::built_in().unwrap()),
         org_kind: OrgKind::Branch,
         recorder: Some(person(RECORDER)),
+        checkin: crate::auth::CheckinKey::new([9; 32]),
         chair: Some(person(CHAIR)),
         secretaries: vec![],
         chat: vec![],
@@ -206,6 +208,7 @@ pub fn arrival(n: u128, on: u128) -> Arrival {
         resume_token: format!("token-{on}"),
         previous: None,
         stream: None,
+        site: None,
     }
 }
 

@@ -1,6 +1,7 @@
 /** The one place that calls `fetch`. Errors are problem+json with the codes of the wire protocol. */
 import type { ErrorCode, Scan } from "@/protocol/generated/protocol";
 import { RequestError } from "@/protocol/errors";
+import type { AttendanceList, Change, KnownSite, Knocked, LeaveKind, LeaveRequest, SiteGrant } from "./attendance";
 import type {
   Archive,
   JoinGrant,
@@ -114,6 +115,28 @@ export const api = {
   rules: () => get<RulesOfMine>("/api/rules"),
   decide: (figures: object) => call<RulesAnswer>("POST", "/api/rules/decide", figures),
   render: (session: string) => call<void>("POST", `/api/archive/${id(session)}/render`),
+  openSite: (session: string, name: string, expected: number | null, site: KnownSite | null) =>
+    call<SiteGrant>("POST", `/api/sessions/${id(session)}/site`, {
+      name,
+      ...(expected === null ? {} : { expected }),
+      ...(site === null ? {} : { site }),
+    }),
+  siteCode: (session: string, code: string) => `/api/sessions/${id(session)}/checkin.svg?code=${id(code)}`,
+  checkIn: (session: string, code: string) => call<{ site: string }>("POST", `/api/sessions/${id(session)}/checkin`, { code }),
+  attendance: (session: string) => get<AttendanceList>(`/api/sessions/${id(session)}/attendance`),
+  correct: (session: string, change: Change, reason: string) =>
+    call<void>("POST", `/api/sessions/${id(session)}/corrections`, { change, reason }),
+  leaveRequests: (session: string) => list<LeaveRequest>(`/api/sessions/${id(session)}/leave`),
+  askLeave: (session: string, kind: LeaveKind, reason: string) =>
+    call<LeaveRequest>("POST", `/api/sessions/${id(session)}/leave`, { kind, reason }),
+  withdrawLeave: (session: string) => call<LeaveRequest>("POST", `/api/sessions/${id(session)}/leave/withdraw`, {}),
+  decideLeave: (session: string, person: string, granted: boolean, reason: string) =>
+    call<LeaveRequest>("POST", `/api/sessions/${id(session)}/leave/${id(person)}`, { granted, reason }),
+  knock: (session: string) => call<Knocked>("POST", `/api/sessions/${id(session)}/knock`, {}),
+  knocked: (session: string) => get<Knocked>(`/api/sessions/${id(session)}/knock`),
+  answerKnock: (session: string, person: string, admit: "observer" | "member" | "refuse", reason: string) =>
+    call<void>("POST", `/api/sessions/${id(session)}/knock/${id(person)}`, { admit, reason }),
+  attendanceCsv: (session: string) => `/api/archive/${id(session)}/attendance.csv`,
   attendanceFile: (session: string) => `/api/archive/${id(session)}/attendance.xlsx`,
   journalFile: (session: string) => `/api/archive/${id(session)}/journal.jsonl`,
 };

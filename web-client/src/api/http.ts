@@ -125,6 +125,14 @@ export interface AttendanceRow {
   ratio_permille: number;
   late_s: number;
   early_s: number;
+  mode?: "online" | "on_site" | "mixed";
+  sites?: string[];
+  rollcalls_asked?: number;
+  rollcalls_answered?: number;
+  leave?: { kind: string; reason: string; late: boolean };
+  unconfirmed?: boolean;
+  corrections?: number[];
+  status_before?: AttendanceStatus;
   intervals: Interval[];
 }
 

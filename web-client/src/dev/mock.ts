@@ -1,6 +1,7 @@
 /** An invented server inside the page (`?mock`), so that every state can be looked at without one. */
 import type { Reply, Request, ServerMessage } from "@/protocol/generated/protocol";
 import { FakePeerConnection } from "./fakePeer";
+import * as attendance from "./attendanceScene";
 import * as scene from "./scene";
 
 const query = new URLSearchParams(location.search);
@@ -33,6 +34,11 @@ function answer(path: string, method: string): Response {
       items: types.map((type, at) => ({ seq: at + 1, at_us: scene.START_US + 60_000_000 + at * 540_000_000, mono_us: 0, actor: "p0", event: { type, person: at < 3 ? `p${at}` : undefined, index: type === "agenda" ? (at === 5 ? 0 : 1) : undefined } })),
     });
   }
+  if (path.endsWith("/site")) return json({ token: "t", role: "site", ws_path: "/ws", expires_us: Date.now() * 1_000 + 600_000_000, session: scene.mine[0], recording_notice: true, ice_servers: [], site: { id: "site1", proof: "p" } });
+  if (path.endsWith("/checkin")) return fail === "code" ? problem(409, "conflict", "二维码已失效，请扫描会场屏幕上的新二维码") : json({ site: "三楼会议室" });
+  if (path.endsWith("/attendance")) return json(attendance.list());
+  if (path.endsWith("/leave")) return json({ items: attendance.leave() });
+  if (path.endsWith("/knock")) return json({ state: "waiting", title: "第四季度支部党员大会", org_name: "红旗社区第一党支部" });
   if (path.startsWith("/api/archive/")) return json(scene.archive(query));
   if (path.startsWith("/api/sessions/")) {
     const state = query.get("state");
@@ -99,6 +105,8 @@ class MockSocket {
     if (request.method === "hello") {
       reply({ kind: "welcome", participant: scene.me(query).person_id, endpoint: "e", resume_token: "r", resumed: false, seq: 1, session, server_time_us: Date.now() * 1_000, slots_audio: 0, slots_video: seen.length + 1 });
       if (query.has("lost")) this.tell({ type: "event", seq: 2, event: { kind: "chair", may_take_over: true } });
+      if (query.has("rollcall")) this.tell({ type: "event", seq: 2, event: { kind: "rollcall", rollcall: attendance.rollcall() } });
+      if (location.pathname.startsWith("/site/")) this.tell({ type: "event", seq: 2, event: { kind: "site", site: attendance.site() } });
       if (query.has("cut")) setTimeout(() => this.onclose?.(), 800);
     } else if (request.method === "offer") {
       const mids = [...request.sdp.matchAll(/a=mid:(\d+)\r\na=recvonly/g)].map((found) => found[1] as string);

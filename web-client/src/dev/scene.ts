@@ -107,7 +107,7 @@ export function snapshot(query: URLSearchParams): SessionSnapshot {
     agenda: AGENDA,
     agenda_index: query.get("state") === "opened" ? undefined : 1,
     participants: list,
-    counts: { due: 14, present: Math.max(1, count - 1), due_voters: 12, present_voters: Math.max(1, count - 2), leave: 1, absent: 2, observers: 1 },
+    counts: { due: 14, present: Math.max(1, count - 1), due_voters: 12, present_voters: Math.max(1, count - 2), leave: 1, absent: 2, observers: 1, quorum: { count: Math.max(1, count - 2), base: 12, needed: 6, met: count > 7 } },
     recording: query.get("state") === "opened" ? { state: "off" } : { state: "on", safe_us: DAY + 42 * MIN + 8_000_000 },
     records_away: query.has("away"),
     chair: query.has("lost") ? undefined : id(Number(query.get("chair") ?? 0)),

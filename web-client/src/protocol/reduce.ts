@@ -1,9 +1,15 @@
 /** What an event does to the picture of the room: pure, so that a resume can be tested by replay. */
-import type { Event as RoomEvent, ParticipantView, SessionSnapshot } from "./generated/protocol";
+import type { Event as RoomEvent, ParticipantView, RollcallView, SessionSnapshot, SiteView } from "./generated/protocol";
 
 export interface RoomView {
   session: SessionSnapshot;
   mayTakeOver: boolean;
+  /** 点名 that is running, as it stands for me. */
+  rollcall?: RollcallView;
+  /** What the screen of this room site shows; for the device of a site alone. */
+  site?: SiteView;
+  /** Grows when the attendance list is to be read again. */
+  listed?: number;
 }
 
 const CHAT_KEPT = 200;
@@ -32,6 +38,14 @@ export function reduce(view: RoomView, event: RoomEvent): RoomView {
         ...(event.state === "declared_open" ? { declared_open_us: event.at_us } : {}),
         ...(event.state === "declared_closed" ? { declared_closed_us: event.at_us } : {}),
       });
+    case "paused":
+      return change({ paused_us: event.paused ? event.at_us : undefined });
+    case "rollcall":
+      return { ...view, rollcall: event.rollcall };
+    case "site":
+      return { ...view, site: event.site };
+    case "attendance_changed":
+      return { ...view, listed: (view.listed ?? 0) + 1 };
     case "agenda":
       return change({ agenda_index: event.index });
     case "chair":

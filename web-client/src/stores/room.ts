@@ -58,6 +58,7 @@ export const useRoom = defineStore("room", () => {
   const me = computed(() => people.value.find((one) => one.id === myId.value) ?? null);
   const observers = computed(() => people.value.filter((one) => one.role === "observer" && one.online));
   const isChair = computed(() => session.value?.chair === myId.value && myId.value !== "");
+  const recordsList = computed(() => isChair.value || me.value?.role === "recorder");
   const isObserver = computed(() => me.value?.role === "observer");
   /** The database is away; who keeps the records is told, others only when they want to vote. */
   const recordsAway = computed(() => session.value?.records_away === true && (isChair.value || me.value?.role === "chair" || me.value?.role === "recorder"));
@@ -70,7 +71,14 @@ export const useRoom = defineStore("room", () => {
 
   let stopListening: (() => void) | undefined;
 
-  function enter(grant: JoinGrant, consent: boolean, microphone: MediaStreamTrack | null, camera: MediaStreamTrack | null) {
+  /** `renew` fetches another token when this one is refused. */
+  function enter(
+    grant: JoinGrant,
+    consent: boolean,
+    microphone: MediaStreamTrack | null,
+    camera: MediaStreamTrack | null,
+    renew: () => Promise<JoinGrant> = () => api.join(grant.session.id),
+  ) {
     phase.value = "joining";
     over.value = null;
     refusal.value = null;
@@ -83,7 +91,7 @@ export const useRoom = defineStore("room", () => {
         token: async (fresh) => {
           // A token serves many hellos until it expires; only a refusal asks for a new one.
           if (fresh || !next) {
-            next = await api.join(grant.session.id);
+            next = await renew();
             servers = next.ice_servers ?? [];
           }
           return next.token;
@@ -140,7 +148,8 @@ export const useRoom = defineStore("room", () => {
 
   function welcomed(welcome: Welcome) {
     myId.value = welcome.participant;
-    view.value = { session: welcome.session, mayTakeOver: view.value?.mayTakeOver ?? false };
+    // A running roll-call and a site's screen are told again right after.
+    view.value = { session: welcome.session, mayTakeOver: view.value?.mayTakeOver ?? false, listed: (view.value?.listed ?? 0) + 1 };
     clockOffsetUs.value = welcome.server_time_us - Date.now() * 1_000;
     phase.value = "in";
     countOthers();
@@ -282,7 +291,7 @@ export const useRoom = defineStore("room", () => {
 
   return {
     phase, over, refusal, line, view, myId, tracks, local, micOn, mediaConnected, replaced, playBlocked, said,
-    clockOffsetUs, dropped, unread, paused, client, session, ballots, people, me, observers, isChair, isObserver, chairLost, recordsAway, tiles, sharing,
+    clockOffsetUs, dropped, unread, paused, client, session, ballots, people, me, observers, isChair, recordsList, isObserver, chairLost, recordsAway, tiles, sharing,
     enter, leave, abandon, request, signPaper, setMic, nameOf,
   };
 });

@@ -157,7 +157,7 @@ superior_consent: boolean, members_resolution: boolean, };
  */
 export type ErrorCode = "bad_request" | "unsupported_version" | "too_large" | "too_deep" | "not_authenticated" | "invalid_credentials" | "token_invalid" | "token_expired" | "forbidden" | "not_found" | "conflict" | "invalid_sdp" | "unsupported_media" | "session_not_open" | "session_ended" | "not_chair" | "no_quorum" | "validation" | "password_too_weak" | "password_change_required" | "origin_refused" | "rate_limited" | "overloaded" | "storage_unavailable" | "restarting" | "internal";
 
-export type Event = { "kind": "participant_joined", participant: ParticipantView, } | { "kind": "participant_changed", participant: ParticipantView, } | { "kind": "participant_left", participant: string, reason: LeaveReason, } | { "kind": "counts", counts: Counts, } | { "kind": "session_state", state: SessionState, at_us: number, } | { "kind": "agenda", index: number, } | { "kind": "chair", chair?: string, may_take_over: boolean, } | { "kind": "chat", message: ChatMessage, } | { "kind": "ballot", ballot: BallotView, } | { "kind": "ballot_progress", ballot: string, voted: number, issued: number, } | { "kind": "my_ballot", mine: MyBallot, } | { "kind": "ballot_records", approval?: SuperiorApproval, opinions: Array<OpinionCount>, } | { "kind": "slots", audio: number, video: number, } | { "kind": "assignments", assignments: Array<Assignment>, } | { "kind": "publish_layers", source: Source, active: [boolean, boolean, boolean], } | { "kind": "publish_codec", source: Source, codec: VideoCodec, } | { "kind": "track_paused", participant: string, source: Source, paused: boolean, } | { "kind": "speaker", participant?: string, } | { "kind": "recording", recording: RecordingView, } | { "kind": "records", away: boolean, } | { "kind": "muted", source: Source, by: string, } | { "kind": "replaced" } | { "kind": "may_publish" } | { "kind": "quality", participants: Array<ParticipantQuality>, } | { "kind": "media_connected", connected: boolean, };
+export type Event = { "kind": "participant_joined", participant: ParticipantView, } | { "kind": "participant_changed", participant: ParticipantView, } | { "kind": "participant_left", participant: string, reason: LeaveReason, } | { "kind": "counts", counts: Counts, } | { "kind": "session_state", state: SessionState, at_us: number, } | { "kind": "paused", paused: boolean, at_us: number, } | { "kind": "rollcall", rollcall?: RollcallView, } | { "kind": "site", site: SiteView, } | { "kind": "attendance_changed" } | { "kind": "agenda", index: number, } | { "kind": "chair", chair?: string, may_take_over: boolean, } | { "kind": "chat", message: ChatMessage, } | { "kind": "ballot", ballot: BallotView, } | { "kind": "ballot_progress", ballot: string, voted: number, issued: number, } | { "kind": "my_ballot", mine: MyBallot, } | { "kind": "ballot_records", approval?: SuperiorApproval, opinions: Array<OpinionCount>, } | { "kind": "slots", audio: number, video: number, } | { "kind": "assignments", assignments: Array<Assignment>, } | { "kind": "publish_layers", source: Source, active: [boolean, boolean, boolean], } | { "kind": "publish_codec", source: Source, codec: VideoCodec, } | { "kind": "track_paused", participant: string, source: Source, paused: boolean, } | { "kind": "speaker", participant?: string, } | { "kind": "recording", recording: RecordingView, } | { "kind": "records", away: boolean, } | { "kind": "muted", source: Source, by: string, } | { "kind": "replaced" } | { "kind": "may_publish" } | { "kind": "quality", participants: Array<ParticipantQuality>, } | { "kind": "media_connected", connected: boolean, };
 
 export type ExclusionEntry = { 
 /**
@@ -326,7 +326,7 @@ export type RemarkView = { code: string, words: string, };
 
 export type Reply = { "kind": "welcome" } & Welcome | { "kind": "answer" } & Answer | { "kind": "paper_signed", signature: string, } | { "kind": "done" };
 
-export type Request = { "method": "hello" } & Hello | { "method": "offer" } & Offer | { "method": "media_state", source: Source, on: boolean, } | { "method": "view", tracks: Array<ShownTrack>, } | { "method": "chat", text: string, } | { "method": "hand", raised: boolean, } | { "method": "declare_open" } | { "method": "declare_close" } | { "method": "agenda", index: number, } | { "method": "hand_over", participant: string, } | { "method": "take_over" } | { "method": "mute", participant: string, source: Source, } | { "method": "lower_hand", participant: string, } | { "method": "remove", participant: string, } | { "method": "recording_pause", paused: boolean, } | { "method": "ballot_open", matter: Matter, } | { "method": "ballot_vote", ballot: string, choice: Choice, } | { "method": "ballot_vote_for", ballot: string, participant: string, choice: Choice, } | { "method": "ballot_count", ballot: string, count: VoteCount, } | { "method": "ballot_paper", ballot: string, paper: PaperCount, } | { "method": "ballot_token", ballot: string, blinded: string, } | { "method": "ballot_start", ballot: string, } | { "method": "ballot_close", ballot: string, } | { "method": "ballot_withdraw", ballot: string, reason: string, } | { "method": "ballot_approval", approval: SuperiorApproval, } | { "method": "ballot_opinion", opinion: WrittenOpinion, } | { "method": "leave" };
+export type Request = { "method": "hello" } & Hello | { "method": "offer" } & Offer | { "method": "media_state", source: Source, on: boolean, } | { "method": "view", tracks: Array<ShownTrack>, } | { "method": "chat", text: string, } | { "method": "hand", raised: boolean, } | { "method": "declare_open" } | { "method": "declare_close" } | { "method": "pause", paused: boolean, } | { "method": "rollcall_open", window_s: number, } | { "method": "rollcall_plan", times: number, within_min: number, window_s: number, } | { "method": "rollcall_answer", rollcall: number, } | { "method": "rollcall_mark", participant: string, } | { "method": "check_in", participant: string, site: string, reason: string, } | { "method": "check_in_decide", participant: string, accepted: boolean, } | { "method": "check_out", participant: string, } | { "method": "agenda", index: number, } | { "method": "hand_over", participant: string, } | { "method": "take_over" } | { "method": "mute", participant: string, source: Source, } | { "method": "lower_hand", participant: string, } | { "method": "remove", participant: string, } | { "method": "recording_pause", paused: boolean, } | { "method": "ballot_open", matter: Matter, } | { "method": "ballot_vote", ballot: string, choice: Choice, } | { "method": "ballot_vote_for", ballot: string, participant: string, choice: Choice, } | { "method": "ballot_count", ballot: string, count: VoteCount, } | { "method": "ballot_paper", ballot: string, paper: PaperCount, } | { "method": "ballot_token", ballot: string, blinded: string, } | { "method": "ballot_start", ballot: string, } | { "method": "ballot_close", ballot: string, } | { "method": "ballot_withdraw", ballot: string, reason: string, } | { "method": "ballot_approval", approval: SuperiorApproval, } | { "method": "ballot_opinion", opinion: WrittenOpinion, } | { "method": "leave" };
 
 export type Resume = { token: string, 
 /**
@@ -338,6 +338,11 @@ last_seq: number, };
  * Role of a participant inside one session.
  */
 export type Role = "chair" | "recorder" | "member" | "observer" | "site";
+
+/**
+ * 点名 that is running, as one person sees it.
+ */
+export type RollcallView = { number: number, until_us: number, asked: number, answered: number, asks_me: boolean, i_answered: boolean, };
 
 /**
  * A picture or PDF that was uploaded: of a tally sheet, of a written opinion.
@@ -361,7 +366,11 @@ export type SessionSnapshot = { id: string,
 /**
  * Rule kind, e.g. `branch_assembly`; the client has the Chinese word.
  */
-kind: string, title: string, org_name: string, state: SessionState, planned_start_us: number, declared_open_us?: number, declared_closed_us?: number, agenda: Array<AgendaItem>, agenda_index?: number, participants: Array<ParticipantView>, counts: Counts, recording: RecordingView, 
+kind: string, title: string, org_name: string, state: SessionState, planned_start_us: number, declared_open_us?: number, declared_closed_us?: number, 
+/**
+ * 休会 since.
+ */
+paused_us?: number, agenda: Array<AgendaItem>, agenda_index?: number, participants: Array<ParticipantView>, counts: Counts, recording: RecordingView, 
 /**
  * The database is away: [`crate::Event::Records`].
  */
@@ -413,6 +422,15 @@ export type ShownTrack = { participant: string, source: Source, width: number, h
  * Who comes first when not everything fits: higher before lower.
  */
 priority: number, };
+
+/**
+ * 会场, as its own screen shows it.
+ */
+export type SiteView = { id: string, name: string, expected?: number, checked_in: number, 
+/**
+ * What the link in the QR code carries; another one comes before this is over.
+ */
+code: string, code_until_us: number, };
 
 export type Source = "microphone" | "camera" | "screen" | "screen_audio";
 
