@@ -11,6 +11,7 @@ pub mod ids;
 pub mod intervals;
 pub mod kind;
 pub mod member;
+pub mod minutes;
 pub mod org;
 pub mod report;
 pub mod roster;

@@ -2,7 +2,11 @@
 
 pub mod attendance_xlsx;
 mod ballot_words;
+pub mod docx;
 mod event_words;
+pub mod font;
+pub mod minutes_doc;
+pub mod pdf;
 pub mod table;
 
 pub use attendance_xlsx::{AttendanceExport, attendance_xlsx};

@@ -30,6 +30,7 @@ pub mod state;
 mod streaming;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use effect::{Effect, Input, Now};
 pub use registry::{Glance, Registry};

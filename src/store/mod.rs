@@ -9,11 +9,14 @@ mod appender;
 mod ballots;
 mod books;
 mod chat;
+mod daily;
 mod db;
 mod error;
+pub mod grants;
 mod ids;
 mod journal;
 mod migrate;
+mod minutes;
 mod org_rules;
 mod orgs;
 mod persons;
@@ -30,10 +33,12 @@ pub use accounts::{Account, Accounts};
 pub use appender::{APPEND_QUEUE, JournalAppender, SpoolFigures};
 pub use ballots::{Ballots, Put};
 pub use chat::{Chat, StoredChat};
+pub use daily::{DailyChains, Day};
 pub use db::{Engine, Store};
 pub use error::StoreError;
 pub use ids::new_id;
 pub use journal::{Head, Journal};
+pub use minutes::{MinutesRow, MinutesStore, NewVersion};
 pub use org_rules::{OrgRules, OwnRules};
 pub use orgs::{Org, Orgs};
 pub use persons::{Person, Persons};
@@ -54,6 +59,14 @@ impl Store {
 
     pub fn chat(&self) -> Chat<'_> {
         Chat(self)
+    }
+
+    pub fn daily(&self) -> DailyChains<'_> {
+        DailyChains(self)
+    }
+
+    pub fn minutes(&self) -> MinutesStore<'_> {
+        MinutesStore(self)
     }
 
     pub fn journal(&self) -> Journal<'_> {

@@ -22,6 +22,7 @@ const routes: RouteRecordRaw[] = [
   { path: "/create", component: () => import("./console/CreatePage.vue"), meta: { title: "create.title" } },
   { path: "/sessions/:id", component: () => import("./console/SessionPage.vue"), meta: { title: "session.title" }, props: true },
   { path: "/s/:id", component: () => import("./room/MeetingPage.vue"), meta: { title: "lobby.title", bare: true }, props: true },
+  { path: "/archive/:id/minutes", component: () => import("./archive/minutes/MinutesPage.vue"), meta: { title: "minutes.title" }, props: true },
   { path: "/archive/:id", component: () => import("./archive/ArchivePage.vue"), meta: { title: "archive.title" }, props: true },
   ...(import.meta.env.DEV
     ? [{ path: "/dev/gallery", component: () => import("./dev/GalleryPage.vue"), meta: { bare: true, open: true } }]

@@ -9,6 +9,7 @@ mod account;
 mod archive;
 mod ballots;
 mod ids;
+mod minutes;
 mod operation;
 mod sessions;
 mod system;
@@ -30,6 +31,7 @@ fn all() -> Vec<Described> {
         sessions::operations(),
         ballots::operations(),
         archive::operations(),
+        minutes::operations(),
         system::operations(),
     ]
     .into_iter()
