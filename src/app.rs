@@ -17,15 +17,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
+use crate::archive::MinutesDesk;
 use crate::auth::password::{PasswordError, Passwords};
 use crate::auth::{
     CheckinKey, InstallationKey, JoinTokens, KeyError, Relays, SignIns, StreamTokens,
 };
 use crate::clock::Clock;
 use crate::config::{Config, DataDirError};
+use crate::export::font::FontShelf;
 use crate::http::network::Network;
 use crate::http::tls::TlsError;
 use crate::import::Imports;
+use crate::journal::HashAlgorithm;
 use crate::room::Registry;
 use crate::room::clock::MachineClock;
 use crate::room::ports::Ports;
@@ -49,11 +52,17 @@ pub struct App {
     pub installation: Arc<InstallationKey>,
     /// Random id of the installation, in every journal's header.
     pub installation_id: String,
+    /// What binds the journals opened from now on.
+    pub hash_algorithm: HashAlgorithm,
     pub appender: JournalAppender,
     pub rooms: Arc<Registry>,
     pub orgs: OrgCache,
     pub rules: RulesBook,
     pub imports: Imports,
+    /// Drafts, signs and seals minutes.
+    pub minutes: MinutesDesk,
+    /// Fonts of PDF documents, found when first needed.
+    pub fonts: FontShelf,
     /// Limits of the connection test.
     pub network: Network,
     ready: AtomicBool,
@@ -119,6 +128,35 @@ pub async fn installation_id(store: &Store) -> Result<String, StoreError> {
     store.settings().get_or_set(INSTALLATION_ID, &fresh).await
 }
 
+/// Name of the chosen hash in the settings.
+const HASH_ALGORITHM: &str = "hash_algorithm";
+
+/// What binds journals opened from now on; SHA-256 unless `init --hash` chose otherwise.
+///
+/// # Errors
+/// When the store fails, or holds a name that this version does not know.
+pub async fn hash_algorithm(store: &Store) -> Result<HashAlgorithm, StoreError> {
+    match store.settings().get(HASH_ALGORITHM).await? {
+        None => Ok(HashAlgorithm::default()),
+        Some(id) => HashAlgorithm::from_id(&id).ok_or(StoreError::Corrupt("hash_algorithm")),
+    }
+}
+
+/// Chooses the hash of an installation. Journals that exist keep theirs and stay verifiable.
+///
+/// # Errors
+/// When the store fails.
+pub async fn choose_hash(store: &Store, algorithm: HashAlgorithm) -> Result<(), StoreError> {
+    store.settings().set(HASH_ALGORITHM, algorithm.id()).await
+}
+
+/// Keys of the installation, and what is made of them.
+pub struct Secrets {
+    pub installation: Arc<InstallationKey>,
+    pub relays: Relays,
+    pub checkin: CheckinKey,
+}
+
 impl App {
     /// Puts the shared parts together. `ports` makes the seams of the rooms.
     ///
@@ -129,15 +167,15 @@ impl App {
         clock: Clock,
         store: Store,
         appender: JournalAppender,
-        installation: Arc<InstallationKey>,
-        relays: Relays,
-        checkin: CheckinKey,
+        secrets: Secrets,
         ports: Ports,
     ) -> Result<Arc<Self>, StartError> {
+        let Secrets { installation, relays, checkin } = secrets;
         let join_tokens = Arc::new(JoinTokens::load_or_create(&config.data.keys())?);
         let stream_tokens = StreamTokens::load_or_create(&config.data.keys())?;
         let installation_id = installation_id(&store).await?;
         let rules = RulesBook::load(&config, &store).await?;
+        let hash_algorithm = hash_algorithm(&store).await?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let passwords = Passwords::new(cores.div_ceil(2))?;
         let machine = MachineClock::system(clock.clone());
@@ -147,6 +185,14 @@ impl App {
             orgs: OrgCache::new(clock.clone()),
             rules,
             imports: Imports::new(config.data.imports()),
+            minutes: MinutesDesk::new(
+                store.clone(),
+                appender.clone(),
+                installation.clone(),
+                installation_id.clone(),
+                hash_algorithm,
+            ),
+            fonts: FontShelf::new(config.cjk_font.clone()),
             network: Network::default(),
             ready: AtomicBool::new(false),
             config,
@@ -159,6 +205,7 @@ impl App {
             stream_tokens,
             installation,
             installation_id,
+            hash_algorithm,
             appender,
         }))
     }

@@ -37,6 +37,7 @@ fn welcome() -> Welcome {
             chair: None,
             speaker: None,
             chat: vec![],
+            ballots: signaling::ballot::BallotsView::default(),
         },
         server_time_us: 0,
         slots_audio: 0,

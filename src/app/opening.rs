@@ -7,7 +7,8 @@ use crate::domain::rules::Frozen;
 use crate::domain::{LeaveState, PersonId, RULES_VERSION, Roster, SessionState};
 use crate::http::ApiResult;
 use crate::journal::{
-    Actor, Event, FORMAT_VERSION, Header, NewEvent, canonical, public_key_hex, sha256,
+    Actor, Event, FORMAT_VERSION, HashAlgorithm, Header, NewEvent, canonical, public_key_hex,
+    sha256,
 };
 use crate::room::clock::MachineClock;
 use crate::store::{BootAnchor, JournalAppender, OpenSession, Session, Store, StoreError};
@@ -18,8 +19,9 @@ use crate::store::{BootAnchor, JournalAppender, OpenSession, Session, Store, Sto
 /// # Errors
 /// `conflict` when somebody else opened it meanwhile, or what the store or the room refuse.
 pub async fn open(app: &App, session: &Session, by: PersonId) -> ApiResult<()> {
-    let App { store, appender, machine, installation, installation_id, .. } = app;
-    let books = Books { store, appender, machine, installation, installation_id };
+    let App { store, appender, machine, installation, installation_id, hash_algorithm, .. } = app;
+    let hash_algorithm = *hash_algorithm;
+    let books = Books { store, appender, machine, installation, installation_id, hash_algorithm };
     let rules = app.rules.of_org(store, session.org_id).await?;
     books.open(session, &rules, by).await?;
     app.rooms.room(session.id).await?;
@@ -33,6 +35,7 @@ pub struct Books<'a> {
     pub machine: &'a MachineClock,
     pub installation: &'a InstallationKey,
     pub installation_id: &'a str,
+    pub hash_algorithm: HashAlgorithm,
 }
 
 impl Books<'_> {
@@ -61,6 +64,7 @@ impl Books<'_> {
             roster,
             policy: session.policy,
             rules_version: RULES_VERSION,
+            hash_algorithm: self.hash_algorithm,
             installation: self.installation_id.to_owned(),
             installation_key: public_key_hex(self.installation),
         };

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::sign_in_watch::SignInWatch;
-use super::{App, StartError, connect, doorkeeper::Door, opening};
+use super::{App, Secrets, StartError, connect, doorkeeper::Door, opening};
 use crate::archive::jobs::WorkerCommand;
 use crate::archive::{Finisher, Jobs};
 use crate::auth::{CheckinKey, InstallationKey, Relays, TurnKey};
@@ -37,6 +37,9 @@ const MAX_ADVERTISED: usize = 16;
 /// Expired sign-ins are swept so often.
 const SWEEP: Duration = Duration::from_secs(3600);
 
+/// Minutes that are due are sealed so often.
+const CLERK: Duration = Duration::from_secs(60);
+
 /// A running server.
 pub struct Server {
     pub app: Arc<App>,
@@ -49,6 +52,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     http: JoinHandle<()>,
     sweep: JoinHandle<()>,
+    clerk: JoinHandle<()>,
     watch: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
@@ -98,9 +102,8 @@ impl Server {
             checkin.clone(),
         );
         let finisher = Finisher::new(store.clone(), appender.clone());
-        let app =
-            App::new(config, clock.clone(), store, appender, installation, relays, checkin, ports)
-                .await?;
+        let secrets = Secrets { installation, relays, checkin };
+        let app = App::new(config, clock.clone(), store, appender, secrets, ports).await?;
         let door = Arc::new(Door::new(&app));
         let ws = Ws::new(app.join_tokens.clone(), door, app.rooms.clone(), clock);
         let lines = ws.lines.clone();
@@ -120,16 +123,18 @@ impl Server {
         let data = app.config.data.clone();
         let jobs = Jobs::spawn(app.store.clone(), finisher, data, app.clock.clone(), worker);
         let sweep = tokio::spawn(sweep(app.clone()));
+        let clerk = tokio::spawn(clerk(app.clone()));
         let watch = tokio::spawn(SignInWatch::new(app.clone(), lines.clone()).run());
         app.set_ready(true);
-        Ok(Self { app, address, lines, media, jobs, stop, http, sweep, watch, writer })
+        Ok(Self { app, address, lines, media, jobs, stop, http, sweep, clerk, watch, writer })
     }
 
     /// Ends everything in order.
     pub async fn stop(self) {
-        let Self { app, media, jobs, stop, mut http, sweep, watch, writer, .. } = self;
+        let Self { app, media, jobs, stop, mut http, sweep, clerk, watch, writer, .. } = self;
         app.set_ready(false);
         sweep.abort();
+        clerk.abort();
         watch.abort();
         let _ = stop.send(true);
         if tokio::time::timeout(ROOMS, app.rooms.stop()).await.is_err() {
@@ -147,6 +152,24 @@ impl Server {
             tracing::error!("the journal's writer did not end in time");
         }
         store.close().await;
+    }
+}
+
+/// Seals minutes whose objection days are over.
+async fn clerk(app: Arc<App>) {
+    let mut tick = tokio::time::interval(CLERK);
+    loop {
+        tick.tick().await;
+        loop {
+            match app.minutes.seal_due(app.clock.now_us()).await {
+                Ok((_, true)) => {}
+                Ok((_, false)) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "minutes that are due were not sealed");
+                    break;
+                }
+            }
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 
 mod finish;
 pub mod jobs;
+pub mod minutes;
 pub mod render;
 
 pub use finish::Finisher;
 pub use jobs::Jobs;
+pub use minutes::MinutesDesk;

@@ -35,6 +35,20 @@ pub enum Action {
     JoinSession,
     ReadArchive,
     RenderAgain,
+    /// Write the minutes, and sign them as the recorder.
+    EditMinutes,
+    /// Sign them as the one who presided (`SessionFacts::chair` is the last who did).
+    ConfirmMinutes,
+    /// 退回
+    ReturnMinutes,
+    /// 异议
+    ObjectToMinutes,
+    /// Answer objections, seal, correct after the seal.
+    KeepMinutes,
+    /// Objection days of an organisation.
+    SetMinutesPolicy,
+    /// Daily chain of an organisation.
+    ReadDailyChain,
     /// Bitrates, losses and paths of a running room; no names, no content.
     ReadStatistics,
     /// The calculator: counts in, decision out; no content of any meeting.
@@ -124,6 +138,11 @@ pub enum Rule {
     NotInCharge,
     NotChairOrSecretary,
     NotRecorder,
+    MayNotWriteMinutes,
+    MayNotConfirmMinutes,
+    MayNotReturnMinutes,
+    MayNotObject,
+    NotForDailyChain,
     NotForStatistics,
     NotApprover,
     NotForAttendance,
@@ -154,6 +173,15 @@ impl Rule {
             Self::NotInCharge => "只有本组织的书记、支部委员或组织管理员可以安排会议",
             Self::NotChairOrSecretary => "只有主持人或本组织的书记、支部委员可以开放或取消会议",
             Self::NotRecorder => "只有主持人、记录人或本组织的书记、支部委员可以重新生成录像",
+            Self::MayNotWriteMinutes => {
+                "只有记录人、主持人或本组织的书记、支部委员可以办理会议记录"
+            }
+            Self::MayNotConfirmMinutes => "会议记录由会议主持人确认",
+            Self::MayNotReturnMinutes => "只有会议主持人或上级党组织可以退回会议记录",
+            Self::MayNotObject => "只有应到会的人员可以对会议记录提出异议",
+            Self::NotForDailyChain => {
+                "只有本组织的书记、支部委员、记录人和上级党组织可以查看封存链"
+            }
             Self::NotForStatistics => {
                 "只有主持人、记录人、本组织的书记、支部委员和系统管理员可以查看会议质量"
             }
@@ -281,6 +309,23 @@ pub fn allow(
         }
         // The door is there for everybody who has the link.
         (Action::Knock, Resource::Session(_)) => true,
+        (Action::EditMinutes, Resource::Session(session)) => records(actor, session),
+        (Action::KeepMinutes, Resource::Session(session)) => {
+            records(actor, session) || session.chair == actor.person
+        }
+        (Action::ConfirmMinutes, Resource::Session(session)) => session.chair == actor.person,
+        (Action::ReturnMinutes, Resource::Session(session)) => {
+            session.chair == actor.person || can_observe(tree, actor, session.org, session.at_us)
+        }
+        (Action::ObjectToMinutes, Resource::Session(session)) => {
+            session.on_roster
+                || session.chair == actor.person
+                || session.recorder == Some(actor.person)
+        }
+        (Action::SetMinutesPolicy, Resource::Org(org)) => has_at(actor, org, runs_meetings),
+        (Action::ReadDailyChain, Resource::Org(org)) => {
+            has_at(actor, org, keeps_records) || can_observe(tree, actor, org, None)
+        }
         (Action::ReadStatistics, Resource::Session(session)) => {
             presides(actor, session) || runs(actor, session) || records(actor, session)
         }
@@ -310,12 +355,19 @@ pub fn allow(
         return Ok(());
     }
     deny(match action {
-        Action::CreateSession | Action::ListPeople => Rule::NotInCharge,
         Action::ViewOrg | Action::ViewMembers => Rule::NotYourOrg,
         Action::ManageOrg => Rule::MayNotManageOrg,
         Action::ManageMembers => Rule::MayNotManageMembers,
         Action::ManageRoles => Rule::MayNotManageRoles,
         Action::CreateRoot | Action::ManageAdministrators => Rule::OnlyAdministrators,
+        Action::EditMinutes | Action::KeepMinutes if is_known(tree, actor, resource) => {
+            Rule::MayNotWriteMinutes
+        }
+        Action::ConfirmMinutes if is_known(tree, actor, resource) => Rule::MayNotConfirmMinutes,
+        Action::ReturnMinutes if is_known(tree, actor, resource) => Rule::MayNotReturnMinutes,
+        Action::ObjectToMinutes if is_known(tree, actor, resource) => Rule::MayNotObject,
+        Action::ReadDailyChain => Rule::NotForDailyChain,
+        Action::SetMinutesPolicy | Action::CreateSession | Action::ListPeople => Rule::NotInCharge,
         Action::OpenSession | Action::CancelSession | Action::SetPolicy
             if is_known(tree, actor, resource) =>
         {

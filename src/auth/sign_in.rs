@@ -227,6 +227,27 @@ impl SignIns {
         Ok(())
     }
 
+    /// Asks for the password again before something is signed; throttled like a sign-in.
+    ///
+    /// # Errors
+    /// [`SignInError::Wrong`]
+    pub async fn reauthenticate(
+        &self,
+        me: &SignedIn,
+        password: String,
+        address: IpAddr,
+    ) -> Result<(), SignInError> {
+        let now_us = self.clock.now_us();
+        lock(&self.throttle)
+            .begin(&me.account.login, address, now_us)
+            .map_err(|wait_us| SignInError::Throttled { wait_us })?;
+        if !self.passwords.verify(password, Some(me.account.password_hash.clone())).await? {
+            return Err(SignInError::Wrong);
+        }
+        lock(&self.throttle).succeeded(&me.account.login, address, now_us);
+        Ok(())
+    }
+
     fn note(&self, token_hash: String) {
         let mono_us = self.clock.mono_us();
         let mut seen = lock(&self.seen);

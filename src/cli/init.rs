@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{OrgId, OrgKind, OrgRole};
 use crate::http::tls;
+use crate::journal::HashAlgorithm;
 use crate::store::{Account, Org, Person, RoleGrant, Store, new_id};
 
 #[derive(Args)]
@@ -27,6 +28,9 @@ pub struct Init {
     /// 首个组织的类型：committee 党委、general_branch 党总支、branch 党支部 …
     #[arg(long, value_name = "KIND", default_value = "branch")]
     org_kind: String,
+    /// 会议日志和会议记录所用的杂凑算法：sha256 或 sm3；不写则不变（初次为 sha256）
+    #[arg(long, value_name = "NAME")]
+    hash: Option<String>,
     /// 首个管理员的登录名
     #[arg(long, value_name = "LOGIN", default_value = "admin")]
     admin: String,
@@ -39,7 +43,12 @@ pub fn run(init: Init) -> Result<(), Failure> {
         config.data.prepare()?;
         let clock = Clock::system();
         make_keys(&config, &clock)?;
+        let hash = init.hash.as_deref().map(hash_of).transpose()?;
         let store = app::connect(&config).await?;
+        if let Some(hash) = hash {
+            app::choose_hash(&store, hash).await?;
+            println!("此后的会议日志用 {}。", hash.word());
+        }
         let done = match init.demo {
             true => demo::ensure(&store, &config, &clock).await,
             false => first_administrator(&store, &init).await,
@@ -47,6 +56,11 @@ pub fn run(init: Init) -> Result<(), Failure> {
         store.close().await;
         done
     })
+}
+
+fn hash_of(id: &str) -> Result<HashAlgorithm, Failure> {
+    HashAlgorithm::from_id(id)
+        .ok_or_else(|| Failure::new(format!("没有这种杂凑算法：{id}（可用 sha256、sm3）")))
 }
 
 /// Keys and certificates; those that exist are kept.

@@ -25,6 +25,9 @@ pub struct Serve {
     /// 本单位的规则文件，覆盖内置规则；启动时检查，有误则不启动
     #[arg(long, value_name = "FILE", env = "YUNTANG_RULES")]
     rules: Option<PathBuf>,
+    /// PDF 文件所用的中文字体文件（TTC、OTF 或 TTF）；不写则自动查找
+    #[arg(long, value_name = "FILE", env = "YUNTANG_CJK_FONT")]
+    cjk_font: Option<std::path::PathBuf>,
     /// TURN 协议测试用的回声地址
     #[arg(long, value_name = "ADDR", hide = true)]
     turn_test_peer: Option<SocketAddr>,
@@ -40,6 +43,7 @@ pub fn run(verb: Serve) -> Result<(), Failure> {
     config.public_ips = verb.listening.public_ip;
     config.metrics_token = verb.metrics_token.filter(|token| !token.is_empty());
     config.rules = verb.rules;
+    config.cjk_font = verb.cjk_font;
     config.turn_test_peer = verb.turn_test_peer;
     config.open_browser = !verb.no_open;
     log_to_stderr();

@@ -46,6 +46,8 @@ pub struct Config {
     pub worker: Option<PathBuf>,
     /// Whoever scrapes `/metrics` shows this; without it only the machine itself may.
     pub metrics_token: Option<String>,
+    /// Font of PDF documents; searched for otherwise (`export::font`).
+    pub cjk_font: Option<PathBuf>,
     /// Open the start page in the machine's browser once ready.
     pub open_browser: bool,
 }
@@ -65,6 +67,7 @@ impl Config {
             port_times: PortTimes::default(),
             worker: None,
             metrics_token: None,
+            cjk_font: None,
             open_browser: false,
         }
     }

@@ -14,6 +14,7 @@ pub mod intervals;
 pub mod kind;
 pub mod leave;
 pub mod member;
+pub mod minutes;
 pub mod org;
 pub mod report;
 pub mod roster;

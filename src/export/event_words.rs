@@ -144,6 +144,19 @@ pub(super) fn words(
         }
         Event::Export { format } => ("导出", format.clone()),
         Event::Sealed => ("封存", none()),
+        Event::Spoke { person, .. } => ("发言", name(*person)),
+        Event::MinutesSaved { digest, .. } => ("会议记录保存", format!("摘要 {digest}")),
+        Event::MinutesSubmitted { name, .. } => ("会议记录提交", format!("{name}签名")),
+        Event::MinutesReturned { reason, superior } => {
+            ("会议记录退回", format!("{}事由：{reason}", if *superior { "上级退回，" } else { "" }))
+        }
+        Event::MinutesConfirmed { name, .. } => ("会议记录确认", format!("{name}签名")),
+        Event::MinutesObjection { text, .. } => ("会议记录异议", text.clone()),
+        Event::MinutesAnswer { text, .. } => ("异议答复", text.clone()),
+        Event::MinutesSealed { digest } => ("会议记录封存", format!("摘要 {digest}")),
+        Event::MinutesCorrected { section, reason, .. } => {
+            ("会议记录更正", format!("{section}，事由：{reason}"))
+        }
         Event::HeadSigned { purpose, .. } => (
             "日志签名",
             match purpose {

@@ -3,7 +3,11 @@
 pub mod attendance_xlsx;
 mod ballot_words;
 mod csv;
+pub mod docx;
 mod event_words;
+pub mod font;
+pub mod minutes_doc;
+pub mod pdf;
 pub mod people;
 pub mod table;
 

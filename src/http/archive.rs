@@ -9,11 +9,12 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 use signaling::ErrorCode;
 use signaling::view::{ChatMessage, SessionState};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, DuplexStream};
+use tokio::task::JoinHandle;
 
 use super::caller::Caller;
 use super::error::{ApiError, ApiResult};
@@ -220,7 +221,16 @@ pub async fn journal_file(
         tokio::spawn(
             async move { store.journal().export(id, &*signer, &mut writer).await.map(drop) },
         );
-    let pieces = stream::try_unfold((reader, Some(writing)), |(mut reader, writing)| async move {
+    let headers = download("application/jsonl; charset=utf-8", "journal.jsonl", id);
+    Ok((headers, Body::from_stream(pieces(reader, writing))).into_response())
+}
+
+/// What a task writes into a pipe, as a body; broken off when it fails.
+pub fn pieces(
+    reader: DuplexStream,
+    writing: JoinHandle<Result<(), StoreError>>,
+) -> impl Stream<Item = std::io::Result<Vec<u8>>> + Send + 'static {
+    stream::try_unfold((reader, Some(writing)), |(mut reader, writing)| async move {
         let mut piece = vec![0; PIPE];
         let read = reader.read(&mut piece).await?;
         if read > 0 {
@@ -236,9 +246,7 @@ pub async fn journal_file(
             },
             None => Ok(None),
         }
-    });
-    let headers = download("application/jsonl; charset=utf-8", "journal.jsonl", id);
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    })
 }
 
 fn broken(error: &StoreError) -> std::io::Error {

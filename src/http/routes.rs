@@ -9,9 +9,9 @@ use axum::routing::{MethodFilter, on};
 use axum::{Router, middleware as layer};
 
 use super::{
-    account, archive, assets, attendance, ballots, corrections, health, imports, join, knock,
-    leave, members, metrics, middleware, network, openapi, orgs, people, roles, room_sites, rules,
-    sessions, statistics, whip,
+    account, archive, assets, attendance, ballots, corrections, daily, health, imports, join,
+    knock, leave, members, metrics, middleware, minutes, network, openapi, orgs, people, roles,
+    room_sites, rules, sessions, statistics, whip,
 };
 use crate::app::App;
 use crate::ws::Ws;
@@ -119,6 +119,29 @@ fn quick() -> Routes {
         .add(GET, "/api/archive/{id}/attendance.json", attendance::json)
         .add(POST, "/api/archive/{id}/render", archive::render)
         .add(GET, "/api/openapi.json", openapi::serve)
+        .add(GET, "/api/archive/{id}/minutes", minutes::read)
+        .add(
+            PUT,
+            "/api/archive/{id}/minutes",
+            minutes::save.layer(DefaultBodyLimit::max(minutes::MAX_SAVE)),
+        )
+        .add(GET, "/api/archive/{id}/minutes/versions", minutes::history)
+        .add(POST, "/api/archive/{id}/minutes/submit", minutes::submit)
+        .add(POST, "/api/archive/{id}/minutes/confirm", minutes::confirm)
+        .add(POST, "/api/archive/{id}/minutes/return", minutes::give_back)
+        .add(POST, "/api/archive/{id}/minutes/objections", minutes::object)
+        .add(
+            POST,
+            "/api/archive/{id}/minutes/objections/{objection}/answer",
+            minutes::answer_objection,
+        )
+        .add(POST, "/api/archive/{id}/minutes/seal", minutes::seal)
+        .add(POST, "/api/archive/{id}/minutes/corrections", minutes::correct)
+        .add(GET, "/api/archive/{id}/minutes.docx", minutes::docx_file)
+        .add(GET, "/api/archive/{id}/minutes.pdf", minutes::pdf_file)
+        .add(GET, "/api/orgs/{id}/minutes-policy", minutes::read_policy)
+        .add(PUT, "/api/orgs/{id}/minutes-policy", minutes::set_policy)
+        .add(GET, "/api/orgs/{id}/daily-chain", daily::days)
         .add(GET, "/livez", health::live)
         .add(GET, "/readyz", health::ready)
         .add(GET, "/metrics", metrics::metrics)
@@ -136,6 +159,7 @@ fn slow() -> Routes {
         .add(Method::GET, "/api/archive/{id}/journal.jsonl", archive::journal_file)
         .add(Method::POST, "/api/orgs/{id}/import", imports::upload)
         .add(Method::GET, "/api/orgs/{id}/export", imports::export)
+        .add(Method::GET, "/api/orgs/{id}/daily-chain.jsonl", daily::file)
         .add(Method::GET, "/media/{id}/recording.mp4", archive::recording)
         .add(Method::GET, "/media/{id}/poster.jpg", archive::poster)
 }

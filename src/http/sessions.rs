@@ -66,7 +66,8 @@ pub async fn list(
         let facts = facts(session, roster.contains(caller.actor.person), None);
         // What cannot be read is not listed either: administrators see no content.
         if caller.allows(Action::ReadSession, Resource::Session(&facts)) {
-            items.push(SessionCard::of(&app, &caller, session, &roster));
+            let card = SessionCard::of(&app, &caller, session, &roster);
+            items.push(card.with_minutes(&app).await?);
         }
     }
     Ok(Json(items.into()))

@@ -8,6 +8,7 @@ use super::error::ApiResult;
 use crate::app::App;
 use crate::auth::policy::{Action, Resource, SessionFacts, session_role};
 use crate::auth::role;
+use crate::domain::minutes::{State, are_due, overdue};
 use crate::domain::{
     AccountId, AgendaItem, MeetingKind, OrgId, OrgRole, PersonId, Policy, Roster, SessionId,
     live_counts,
@@ -105,6 +106,16 @@ pub struct SessionCard {
     my_role: Option<Role>,
     #[schema(value_type = String)]
     recording: RecordingState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minutes: Option<MinutesGlance>,
+}
+
+/// How far the minutes of a meeting that is over have come.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct MinutesGlance {
+    state: State,
+    /// Unfinished a day after 散会.
+    overdue: bool,
 }
 
 impl SessionCard {
@@ -134,7 +145,22 @@ impl SessionCard {
             counts,
             my_role: session_role(&caller.tree, &caller.actor, &facts),
             recording: live.map_or(RecordingState::Off, |live| live.recording),
+            minutes: None,
         }
+    }
+
+    /// The same with how far the minutes have come.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn with_minutes(mut self, app: &App) -> ApiResult<Self> {
+        if are_due(self.state) {
+            let row = app.store.minutes().row(self.id).await?;
+            let state = row.map_or(State::Draft, |row| row.state);
+            let overdue = overdue(state, self.declared_closed_us, app.clock.now_us());
+            self.minutes = Some(MinutesGlance { state, overdue });
+        }
+        Ok(self)
     }
 }
 
@@ -202,7 +228,7 @@ impl SessionDetail {
             None => None,
         };
         Ok(Self {
-            card: SessionCard::of(app, caller, &session, &roster),
+            card: SessionCard::of(app, caller, &session, &roster).with_minutes(app).await?,
             can: Can::of(caller, &session, &facts),
             agenda: session.agenda,
             roster: roster

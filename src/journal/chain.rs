@@ -1,4 +1,5 @@
-//! The hash chain: `hash = SHA-256(prev_hash ‖ canonical event without hash and prev_hash)`.
+//! The hash chain: `hash = H(prev_hash ‖ canonical event without hash and prev_hash)`; `H` is what
+//! the header names ([`HashAlgorithm`]).
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::canonical::{self, MAX_SAFE_INTEGER, NotCanonical};
 use super::event::{Envelope, Header, NewEvent};
+use super::hash::HashAlgorithm;
 
-/// SHA-256, written as 64 lower-case hex digits.
+/// SHA-256 or SM3, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest(pub [u8; 32]);
 
@@ -68,27 +70,14 @@ pub(super) fn decode_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(out)
 }
 
-/// SHA-256 of one piece of bytes, e.g. of a chat message's text.
+/// SHA-256 of one piece of bytes.
 pub fn sha256(bytes: &[u8]) -> Digest {
-    digest(&[bytes])
+    HashAlgorithm::Sha256.of(bytes)
 }
 
-pub(super) fn digest(parts: &[&[u8]]) -> Digest {
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    parts.iter().for_each(|part| context.update(part));
-    let mut out = [0; 32];
-    out.copy_from_slice(context.finish().as_ref());
-    Digest(out)
-}
-
-/// `H_0`: the hash of the header's canonical text.
+/// `H_0`: the hash of the header's canonical text, by the algorithm that the header names.
 pub fn header_hash(header: &Header) -> Result<Digest, NotCanonical> {
-    Ok(sha256(canonical::of(header)?.as_bytes()))
-}
-
-/// Hash of an event whose canonical text without `hash` and `prev_hash` is given.
-pub fn next_hash(prev: &Digest, canonical_event: &str) -> Digest {
-    digest(&[&prev.0, canonical_event.as_bytes()])
+    Ok(header.hash_algorithm.of(canonical::of(header)?.as_bytes()))
 }
 
 /// An event in its place, with its canonical text for whoever stores it.
@@ -103,7 +92,12 @@ pub struct Linked {
 ///
 /// # Errors
 /// [`NotCanonical::Number`] for a time or a number beyond ±(2^53−1).
-pub fn link(seq: u64, prev: Digest, event: NewEvent) -> Result<Linked, NotCanonical> {
+pub fn link_by(
+    algorithm: HashAlgorithm,
+    seq: u64,
+    prev: Digest,
+    event: NewEvent,
+) -> Result<Linked, NotCanonical> {
     let event_text = canonical::of(&event.event)?;
     let NewEvent { at_us, mono_us, actor, event } = event;
     let times_fit = [at_us, mono_us].iter().all(|t| t.unsigned_abs() <= MAX_SAFE_INTEGER);
@@ -114,7 +108,7 @@ pub fn link(seq: u64, prev: Digest, event: NewEvent) -> Result<Linked, NotCanoni
     let body = format!(
         r#"{{"actor":"{actor}","at_us":{at_us},"event":{event_text},"mono_us":{mono_us},"seq":{seq}}}"#
     );
-    let hash = next_hash(&prev, &body);
+    let hash = algorithm.next(&prev, &body);
     let envelope = Envelope { seq, at_us, mono_us, actor, event, prev_hash: prev, hash };
     Ok(Linked { envelope, event_text })
 }

@@ -57,6 +57,7 @@ impl Event {
             | Self::RulesFrozen { .. }
             // Nothing is counted by it, and 散会 may bring it about.
             | Self::BallotWithdrawn { .. }
+            | Self::Spoke { .. }
             | Self::Correction { .. }
             | Self::ServerRestart { .. }
             | Self::Export { .. }
@@ -71,6 +72,15 @@ impl Event {
             | Self::BallotCounted { .. }
             | Self::BallotPaper { .. }
             | Self::BallotClosed(_) => Durability::Database,
+            // Signatures and what they are about: nobody is told "signed" on a disk's word.
+            Self::MinutesSaved { .. }
+            | Self::MinutesSubmitted { .. }
+            | Self::MinutesReturned { .. }
+            | Self::MinutesConfirmed { .. }
+            | Self::MinutesObjection { .. }
+            | Self::MinutesAnswer { .. }
+            | Self::MinutesSealed { .. }
+            | Self::MinutesCorrected { .. } => Durability::Database,
             // A seal says that the records are complete where they are kept. What a newer version
             // wrote is not ours to judge.
             Self::Sealed | Self::Unknown => Durability::Database,

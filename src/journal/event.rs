@@ -13,6 +13,7 @@ use signaling::{LeaveReason, Source};
 
 use super::ballot::{Closed, Refused, Snapshot};
 use super::chain::Digest;
+use super::hash::HashAlgorithm;
 use crate::domain::{
     BallotId, ChatId, EndpointId, MeetingKind, OrgId, PersonId, Policy, Roster, RosterEntry,
     SessionId, SiteId,
@@ -34,6 +35,9 @@ pub struct Header {
     pub roster: Roster,
     pub policy: Policy,
     pub rules_version: u32,
+    /// What binds this chain; absent in old headers, and for SHA-256.
+    #[serde(default, skip_serializing_if = "HashAlgorithm::is_default")]
+    pub hash_algorithm: HashAlgorithm,
     /// Random id of the installation, made by `init`.
     pub installation: String,
     /// Ed25519 public key of the installation, 64 hex digits.
@@ -177,7 +181,7 @@ pub enum Event {
         person: PersonId,
         raised: bool,
     },
-    /// The text is kept apart: SHA-256 of its UTF-8 here, so that a lawful deletion keeps the chain.
+    /// The text is kept apart: the hash of its UTF-8 here, so that a lawful deletion keeps the chain.
     Chat {
         id: ChatId,
         digest: Digest,
@@ -385,6 +389,54 @@ pub enum Event {
         format: String,
     },
     Sealed,
+    /// Somebody spoke from then until about `to_mono_us`, longer than an interjection
+    /// (`src/room/turns.rs`).
+    Spoke {
+        person: PersonId,
+        from_mono_us: i64,
+        to_mono_us: i64,
+    },
+    /// A version of the minutes was stored; `digest` is the hash of its canonical JSON.
+    MinutesSaved {
+        version: String,
+        digest: Digest,
+    },
+    /// Signed by the recorder (the actor), who typed `name` and gave the password again.
+    MinutesSubmitted {
+        digest: Digest,
+        name: String,
+    },
+    /// 退回, by the chair or by a superior.
+    MinutesReturned {
+        reason: String,
+        superior: bool,
+    },
+    /// Signed by the chair; objections may be raised before this moment.
+    MinutesConfirmed {
+        digest: Digest,
+        name: String,
+        objections_until_us: i64,
+    },
+    /// 异议
+    MinutesObjection {
+        id: String,
+        text: String,
+    },
+    MinutesAnswer {
+        id: String,
+        text: String,
+    },
+    /// These minutes are final; `sealed` and a signed head follow.
+    MinutesSealed {
+        digest: Digest,
+    },
+    /// 更正 after the seal: both texts stay.
+    MinutesCorrected {
+        section: String,
+        old: String,
+        new: String,
+        reason: String,
+    },
     /// Signs everything before it: sequence `seq - 1` with hash `prev_hash`.
     HeadSigned {
         purpose: SignPurpose,

@@ -35,13 +35,26 @@ impl HeadStatement {
 
     /// Whether `signature` (hex) is one of this statement by `public_key` (hex).
     pub fn is_signed_by(&self, public_key: &str, signature: &str) -> bool {
-        let (Some(key), Some(signature)) =
-            (decode_hex::<32>(public_key), decode_hex::<64>(signature))
-        else {
-            return false;
-        };
-        UnparsedPublicKey::new(&ED25519, key).verify(&self.bytes(), &signature).is_ok()
+        verifies(public_key, &self.bytes(), signature)
     }
+}
+
+fn verifies(public_key: &str, bytes: &[u8], signature: &str) -> bool {
+    let (Some(key), Some(signature)) = (decode_hex::<32>(public_key), decode_hex::<64>(signature))
+    else {
+        return false;
+    };
+    UnparsedPublicKey::new(&ED25519, key).verify(bytes, &signature).is_ok()
+}
+
+/// Whether `signature` (hex) is one of `text` by `public_key` (hex).
+pub(super) fn is_signature(public_key: &str, text: &str, signature: &str) -> bool {
+    verifies(public_key, text.as_bytes(), signature)
+}
+
+/// 128 hex digits. `text` begins with a line that says what sort of statement it is.
+pub(super) fn sign_text(signer: &dyn HeadSigner, text: &str) -> String {
+    hex(&signer.sign(text.as_bytes()))
 }
 
 /// The installation's private key, wherever it is kept ([`crate::auth::InstallationKey`]).

@@ -9,8 +9,9 @@ use std::io::{self, BufRead, Read as _};
 use serde_json::{Map, Value, json};
 
 use super::canonical;
-use super::chain::{Digest, next_hash, sha256};
+use super::chain::Digest;
 use super::event::{Envelope, FORMAT_VERSION, Header, SignPurpose};
+use super::hash::HashAlgorithm;
 use super::sign::{HeadSigner, HeadStatement, sign_head};
 use crate::domain::SessionId;
 
@@ -47,6 +48,8 @@ pub enum Flaw {
     Malformed,
     #[error("format version {0} is not known")]
     UnknownFormat(u64),
+    #[error("hash algorithm {0} is not known")]
+    UnknownHash(String),
     #[error("another sequence number stands here: {0}")]
     Sequence(u64),
     #[error("does not follow from the line before")]
@@ -91,6 +94,7 @@ impl Tampered {
 pub struct Verified {
     pub format: u32,
     pub session: SessionId,
+    pub hash_algorithm: HashAlgorithm,
     /// Ed25519 public key that all signatures are by; compare it with the installation's.
     pub installation_key: String,
     pub events: u64,
@@ -243,13 +247,21 @@ fn header(map: &mut Map<String, Value>) -> Result<Verified, Flaw> {
     let hash = take_digest(map, "hash")?;
     let session = text(map.get("session"))?.parse().map_err(|_| Flaw::Malformed)?;
     let installation_key = text(map.get("installation_key"))?.to_owned();
+    let hash_algorithm = match map.get("hash_algorithm") {
+        None => HashAlgorithm::default(),
+        named => {
+            let id = text(named)?;
+            HashAlgorithm::from_id(id).ok_or_else(|| Flaw::UnknownHash(id.to_owned()))?
+        }
+    };
     let body = canonical::text(&Value::Object(std::mem::take(map)));
-    if sha256(body.map_err(|_| Flaw::NotCanonical)?.as_bytes()) != hash {
+    if hash_algorithm.of(body.map_err(|_| Flaw::NotCanonical)?.as_bytes()) != hash {
         return Err(Flaw::Hash);
     }
     Ok(Verified {
         format: FORMAT_VERSION,
         session,
+        hash_algorithm,
         installation_key,
         events: 0,
         head_hash: hash,
@@ -269,7 +281,7 @@ fn event(v: &mut Verified, mut map: Map<String, Value>) -> Result<(), Flaw> {
     let hash = take_digest(&mut map, "hash")?;
     let body = Value::Object(map);
     let canonical = canonical::text(&body).map_err(|_| Flaw::NotCanonical)?;
-    if next_hash(&v.head_hash, &canonical) != hash {
+    if v.hash_algorithm.next(&v.head_hash, &canonical) != hash {
         return Err(Flaw::Hash);
     }
     let event = &body["event"];

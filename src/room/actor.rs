@@ -8,26 +8,26 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use signaling::view::{Counts, RecordingState, SessionState};
-use signaling::{ErrorCode, Notice, Reply, Request, Welcome, WireError};
+use signaling::view::SessionState;
+use signaling::{ErrorCode, Notice, Reply, Welcome, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::acts::{Act, Acted};
+use super::acts::Acted;
 use super::ballot_keys::BallotKeys;
 use super::ballots::Casting;
 use super::clock::{Anchor, SessionClock};
 use super::effect::{
-    Arrival, CaptureCommand, CaptureReport, CaptureTrouble, Effect, Input, MediaCommand,
-    MediaNotice, Now, Ticket,
+    CaptureCommand, CaptureReport, CaptureTrouble, Effect, Input, MediaCommand, MediaNotice, Now,
+    Ticket,
 };
+pub(crate) use super::handle::room_gone;
+pub use super::handle::{Admission, Command, Glance, RoomHandle, ToLine};
 use super::ports::{NotDurable, OfferCommand, Ports};
 use super::report::{MediaReport, MediaSampler};
-use super::roll::KnockState;
-use super::roll_view::AttendanceList;
 use super::state::RoomState;
-use crate::domain::{BallotId, EndpointId, PersonId, SessionId};
+use crate::domain::{EndpointId, SessionId};
 
 /// Messages waiting for a room; senders wait when it is full, so a busy room slows its own clients.
 pub const MAILBOX: usize = 256;
@@ -43,154 +43,6 @@ const MEDIA_RETRY: Duration = Duration::from_secs(1);
 const SAMPLE: Duration = Duration::from_secs(2);
 /// Stopping the capture and signing must not hold a room forever.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// To one websocket.
-#[derive(Debug)]
-pub enum ToLine {
-    Event(Notice),
-    Reply {
-        id: u32,
-        reply: Reply,
-    },
-    Refuse {
-        id: u32,
-        error: WireError,
-    },
-    /// The last message.
-    Bye(WireError),
-}
-
-/// Answer to a hello.
-#[derive(Debug)]
-pub struct Admission {
-    pub endpoint: EndpointId,
-    pub welcome: Box<Welcome>,
-    /// None: resumed, the line's receiver of before goes on.
-    pub line: Option<mpsc::Receiver<ToLine>>,
-}
-
-#[derive(Debug)]
-pub enum Command {
-    Arrive {
-        arrival: Box<Arrival>,
-        reply: oneshot::Sender<Result<Admission, WireError>>,
-    },
-    Request {
-        endpoint: EndpointId,
-        id: u32,
-        request: Request,
-    },
-    LineLost {
-        endpoint: EndpointId,
-        last_frame: Instant,
-    },
-    /// Asked over HTTP; answered when it is durable.
-    Act {
-        by: PersonId,
-        act: Act,
-        reply: oneshot::Sender<Result<Acted, WireError>>,
-    },
-    /// The attendance list as it stands, and how a person's knock at the door does.
-    Look {
-        person: PersonId,
-        reply: oneshot::Sender<(Box<AttendanceList>, Option<KnockState>)>,
-    },
-    /// The sign-in behind an endpoint was ended; its websocket is closed already.
-    SignedOut {
-        endpoint: EndpointId,
-    },
-    /// An online secret paper was put into the box.
-    PaperBoxed {
-        ballot: BallotId,
-    },
-    /// Server shutdown: lines are ended with `restarting`; the session stays open in the journal.
-    Stop,
-}
-
-/// Speaks to one room.
-#[derive(Debug, Clone)]
-pub struct RoomHandle {
-    pub session: SessionId,
-    clock: SessionClock,
-    mailbox: mpsc::Sender<Command>,
-    glance: watch::Receiver<Glance>,
-    report: watch::Receiver<Arc<MediaReport>>,
-    casting: watch::Receiver<Option<Arc<Casting>>>,
-}
-
-/// A running room at a glance, for lists of meetings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Glance {
-    pub counts: Counts,
-    pub recording: RecordingState,
-    pub presiding: Option<PersonId>,
-}
-
-impl RoomHandle {
-    pub fn glance(&self) -> Glance {
-        *self.glance.borrow()
-    }
-
-    /// The latest media statistics, a few seconds old at most.
-    pub fn media_report(&self) -> Arc<MediaReport> {
-        Arc::clone(&self.report.borrow())
-    }
-
-    /// The online secret ballot that is being cast.
-    pub fn casting(&self) -> Option<Arc<Casting>> {
-        self.casting.borrow().clone()
-    }
-
-    /// Waits while the mailbox is full.
-    ///
-    /// # Errors
-    /// `restarting` when the room is gone; the caller finds it anew through the registry.
-    pub async fn send(&self, command: Command) -> Result<(), WireError> {
-        self.mailbox.send(command).await.map_err(|_| room_gone())
-    }
-
-    /// Has something done, and waits until it is durable.
-    ///
-    /// # Errors
-    /// The room's refusal, or `restarting` when it is gone.
-    pub async fn act(&self, by: PersonId, act: Act) -> Result<Acted, WireError> {
-        let (reply, done) = oneshot::channel();
-        self.send(Command::Act { by, act, reply }).await?;
-        done.await.map_err(|_| room_gone())?
-    }
-
-    /// # Errors
-    /// `restarting` when the room is gone.
-    pub async fn look(
-        &self,
-        person: PersonId,
-    ) -> Result<(Box<AttendanceList>, Option<KnockState>), WireError> {
-        let (reply, seen) = oneshot::channel();
-        self.send(Command::Look { person, reply }).await?;
-        seen.await.map_err(|_| room_gone())
-    }
-
-    pub fn is_gone(&self) -> bool {
-        self.mailbox.is_closed()
-    }
-
-    /// Messages waiting (a gauge).
-    pub fn depth(&self) -> usize {
-        self.mailbox.max_capacity() - self.mailbox.capacity()
-    }
-
-    pub fn clock(&self) -> &SessionClock {
-        &self.clock
-    }
-}
-
-pub(crate) fn room_gone() -> WireError {
-    WireError {
-        code: ErrorCode::Restarting,
-        message: "会场正在恢复，请稍候，页面会自动重新连接".into(),
-        retry_after_ms: Some(500),
-    }
-}
 
 /// How a room came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::effect::{CaptureCommand, Effect, Now};
 use super::refusal;
 use super::state::{CHAT_SHOWN, RoomState};
 use crate::domain::{ChatId, PersonId};
-use crate::journal::{Actor, Event as JournalEvent, sha256};
+use crate::journal::{Actor, Event as JournalEvent};
 
 type Outcome = Result<(), WireError>;
 
@@ -19,6 +19,7 @@ impl RoomState {
         }
         self.state = SessionState::DeclaredOpen;
         self.declared_open_us = Some(now.wall_us);
+        self.declared_open_mono_us = Some(now.mono_us);
         self.journal(by.into(), JournalEvent::DeclaredOpen, now);
         self.announce_state(now);
         self.start_recording(now);
@@ -38,6 +39,7 @@ impl RoomState {
         let actor = by.map_or(Actor::System, Actor::Person);
         self.withdraw_open_ballot(actor, now);
         self.stop_recording(actor, now);
+        self.end_turns(now);
         self.journal(actor, JournalEvent::DeclaredClosed { auto: by.is_none() }, now);
         self.everybody_leaves(now);
         self.state = SessionState::DeclaredClosed;
@@ -100,7 +102,8 @@ impl RoomState {
             at_us: now.wall_us,
         };
         self.out.push(Effect::StoreChat(message.clone()));
-        self.journal(by.into(), JournalEvent::Chat { id, digest: sha256(text.as_bytes()) }, now);
+        let digest = self.setup.hash_algorithm.of(text.as_bytes());
+        self.journal(by.into(), JournalEvent::Chat { id, digest }, now);
         self.chat.push(message.clone());
         if self.chat.len() > CHAT_SHOWN {
             self.chat.remove(0);

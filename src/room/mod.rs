@@ -11,6 +11,7 @@ pub mod ballots;
 mod chair;
 pub mod clock;
 pub mod effect;
+mod handle;
 mod meeting;
 mod outage;
 pub mod parking;
@@ -35,6 +36,7 @@ pub mod state;
 mod streaming;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use acts::{Act, Acted, KnockAnswer};
 pub use effect::{Effect, Input, Now};

@@ -310,6 +310,7 @@ impl RoomState {
         self.out.push(Effect::Media(MediaCommand::RemovePeer { endpoint: id }));
         if self.speaker == Some(gone.person) && last {
             self.speaker = None;
+            self.voice_heard(None, now);
             self.out.push(Effect::Broadcast(Event::Speaker { participant: None }));
         }
         if last {

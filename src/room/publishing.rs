@@ -247,6 +247,9 @@ impl RoomState {
                 let speaker = endpoint.and_then(|id| self.here.person_of(id));
                 if speaker != self.speaker {
                     self.speaker = speaker;
+                    // Nobody who only watches is in the minutes as a speaker.
+                    let heard = speaker.filter(|id| self.here.role(*id) != Some(Role::Observer));
+                    self.voice_heard(heard, now);
                     let participant = speaker.map(|id| id.to_string());
                     self.out.push(Effect::Broadcast(Event::Speaker { participant }));
                 }

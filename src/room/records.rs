@@ -46,6 +46,10 @@ impl Records {
             kind: session.kind,
             title: session.title.clone(),
             org_name: session.org_name.clone(),
+            hash_algorithm: match session.opened_us {
+                Some(_) => self.store.journal().algorithm(session.id).await?,
+                None => Default::default(),
+            },
             planned_start_us: session.planned_start_us,
             agenda: session.agenda.clone(),
             roster: self.store.sessions().roster(session.id).await?,

@@ -159,6 +159,7 @@ impl RoomState {
             JournalEvent::DeclaredOpen => {
                 self.state = SessionState::DeclaredOpen;
                 self.declared_open_us = Some(wall_us);
+                self.declared_open_mono_us = Some(mono_us);
             }
             JournalEvent::DeclaredClosed { .. } => {
                 self.state = SessionState::DeclaredClosed;

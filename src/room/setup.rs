@@ -7,6 +7,7 @@ use signaling::view::{AgendaItem, ChatMessage};
 use crate::auth::CheckinKey;
 use crate::domain::rules::Rules;
 use crate::domain::{MeetingKind, OrgKind, PersonId, Roster, SessionId};
+use crate::journal::HashAlgorithm;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSetup {
@@ -14,6 +15,8 @@ pub struct RoomSetup {
     pub kind: MeetingKind,
     pub title: String,
     pub org_name: String,
+    /// What binds the journal, and so what digests of chat are made with.
+    pub hash_algorithm: HashAlgorithm,
     pub planned_start_us: i64,
     pub agenda: Vec<AgendaItem>,
     /// As frozen at opening.

@@ -50,6 +50,8 @@ pub struct RoomState {
     pub(super) recording_sent_mono_us: i64,
     pub(super) recording_unsent: bool,
     pub(super) speaker: Option<PersonId>,
+    pub(super) turns: super::turns::Turns,
+    pub(super) declared_open_mono_us: Option<i64>,
     pub(super) chat: Vec<ChatMessage>,
     /// Persons the chair sent out, and until when they stay out.
     pub(super) removed: Vec<(PersonId, i64)>,
@@ -87,6 +89,8 @@ impl RoomState {
             recording_sent_mono_us: i64::MIN / 2,
             recording_unsent: false,
             speaker: None,
+            turns: Default::default(),
+            declared_open_mono_us: None,
             chat: setup.chat.clone(),
             removed: Vec::new(),
             ballots: Ballots::default(),
@@ -323,6 +327,7 @@ impl RoomState {
         self.settle_recording(now);
         self.settle_quality(now);
         self.settle_box(now);
+        self.settle_turns(now);
         self.checkpoint(now);
         self.settle_empty(now);
     }

@@ -10,7 +10,7 @@ use super::db::{Engine, Store};
 use super::error::StoreError;
 use super::journal::{self, EventRow, Head};
 use crate::domain::{SessionId, SessionState};
-use crate::journal::Digest;
+use crate::journal::{Digest, HashAlgorithm};
 
 /// A commit failed.
 #[derive(Debug)]
@@ -23,6 +23,13 @@ pub(super) struct Failed {
 /// What the writer needs of a database.
 pub(super) trait Books: Send + Sync + 'static {
     fn head(&self, session: SessionId) -> impl Future<Output = Result<Head, StoreError>> + Send;
+    /// What binds the session's chain; a test's database has but one.
+    fn algorithm(
+        &self,
+        _session: SessionId,
+    ) -> impl Future<Output = Result<HashAlgorithm, StoreError>> + Send {
+        std::future::ready(Ok(HashAlgorithm::default()))
+    }
     /// Of the events `from..=to`, as far as they are there.
     fn hashes(
         &self,
@@ -109,6 +116,10 @@ impl StoreBooks {
 impl Books for StoreBooks {
     async fn head(&self, session: SessionId) -> Result<Head, StoreError> {
         self.patiently(self.store.journal().head(session)).await
+    }
+
+    async fn algorithm(&self, session: SessionId) -> Result<HashAlgorithm, StoreError> {
+        self.patiently(self.store.journal().algorithm(session)).await
     }
 
     async fn hashes(

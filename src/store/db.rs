@@ -71,6 +71,7 @@ impl Store {
             Some(other) => {
                 let migrating = Self::open(other).await?;
                 super::migrate::run(&migrating).await?;
+                super::grants::grant(&migrating, &store).await?;
                 migrating.close().await;
             }
             None => super::migrate::run(&store).await?,

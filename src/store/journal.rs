@@ -12,7 +12,8 @@ use crate::domain::{AttendanceReport, SessionId};
 use crate::journal::chain::Linked;
 use crate::journal::verify::{event_line_of_row, trailer_line};
 use crate::journal::{
-    Actor, AttendanceFold, Digest, Envelope, HeadSigner, Header, Tampered, Verified, Verifier,
+    Actor, AttendanceFold, Digest, Envelope, HashAlgorithm, HeadSigner, Header, Tampered, Verified,
+    Verifier,
 };
 
 impl HeadSigner for InstallationKey {
@@ -82,6 +83,22 @@ impl Journal<'_> {
     pub async fn header(&self, session: SessionId) -> Result<Header, StoreError> {
         let text = self.header_line(session).await?;
         serde_json::from_str(&text).map_err(|_| StoreError::Corrupt("journal header"))
+    }
+
+    /// What binds the session's chain.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if the session was never opened.
+    pub async fn algorithm(&self, session: SessionId) -> Result<HashAlgorithm, StoreError> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            #[serde(default)]
+            hash_algorithm: HashAlgorithm,
+        }
+        let text = self.header_line(session).await?;
+        let named: Named =
+            serde_json::from_str(&text).map_err(|_| StoreError::Corrupt("journal header"))?;
+        Ok(named.hash_algorithm)
     }
 
     async fn header_line(&self, session: SessionId) -> Result<String, StoreError> {

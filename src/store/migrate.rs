@@ -43,6 +43,13 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/0004_ballots.sqlite.sql"),
         postgres: include_str!("migrations/0004_ballots.postgres.sql"),
     },
+    Migration {
+        version: 5,
+        name: "minutes",
+        both: include_str!("migrations/0005_minutes.sql"),
+        sqlite: include_str!("migrations/0005_append_only.sqlite.sql"),
+        postgres: include_str!("migrations/0005_append_only.postgres.sql"),
+    },
 ];
 
 /// Number that only we lock with; keeps two servers from migrating at once.
@@ -58,14 +65,12 @@ pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
            version BIGINT PRIMARY KEY, name TEXT NOT NULL, at_us BIGINT NOT NULL)",
     )
     .await?;
-    let newest = tx
-        .first("SELECT COALESCE(MAX(version), 0) AS newest FROM schema_migrations", vec![])
-        .await?
-        .map_or(Ok(0), |row| row.int("newest"))?;
+    let done = done_in(&mut tx).await?;
+    let newest = done.iter().copied().max().unwrap_or(0);
     if newest > MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0) {
         return Err(StoreError::Invalid("the database was made by a newer version".into()));
     }
-    for migration in MIGRATIONS.iter().filter(|m| m.version > newest) {
+    for migration in MIGRATIONS.iter().filter(|m| !done.contains(&m.version)) {
         let own = match store.engine() {
             Engine::Sqlite => migration.sqlite,
             Engine::Postgres => migration.postgres,
@@ -81,4 +86,20 @@ pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
         .await?;
     }
     tx.commit().await
+}
+
+/// Versions that this database has; a branch may have brought a higher one before a lower.
+async fn done_in(tx: &mut super::db::Tx) -> Result<std::collections::BTreeSet<i64>, StoreError> {
+    let mut done = std::collections::BTreeSet::new();
+    for migration in MIGRATIONS {
+        let sql = "SELECT version FROM schema_migrations WHERE version = $1";
+        if tx.first(sql, args![migration.version]).await?.is_some() {
+            done.insert(migration.version);
+        }
+    }
+    let newest = tx.first("SELECT MAX(version) AS newest FROM schema_migrations", vec![]).await?;
+    if let Some(newest) = newest.map(|row| row.opt_int("newest")).transpose()?.flatten() {
+        done.insert(newest);
+    }
+    Ok(done)
 }

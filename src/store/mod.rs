@@ -10,14 +10,17 @@ mod audit;
 mod ballots;
 mod books;
 mod chat;
+mod daily;
 mod db;
 mod error;
+pub mod grants;
 mod ids;
 mod import;
 mod journal;
 mod leave;
 mod members;
 mod migrate;
+mod minutes;
 mod org_rules;
 mod orgs;
 mod persons;
@@ -36,6 +39,7 @@ pub use appender::{APPEND_QUEUE, JournalAppender, SpoolFigures};
 pub use audit::{Audit, AuditEntry, AuditLine};
 pub use ballots::{Ballots, Put};
 pub use chat::{Chat, StoredChat};
+pub use daily::{DailyChains, Day};
 pub use db::{Engine, Store};
 pub use error::StoreError;
 pub use ids::new_id;
@@ -43,6 +47,7 @@ pub use import::{ImportTx, MemberPut, OrgPut};
 pub use journal::{Head, Journal};
 pub use leave::{Leave, LeaveRequest};
 pub use members::{Member, MemberFilter, MemberPage, Members};
+pub use minutes::{MinutesRow, MinutesStore, NewVersion};
 pub use org_rules::{OrgRules, OwnRules};
 pub use orgs::{Org, Orgs};
 pub use persons::{Person, Persons};
@@ -68,6 +73,14 @@ impl Store {
 
     pub fn chat(&self) -> Chat<'_> {
         Chat(self)
+    }
+
+    pub fn daily(&self) -> DailyChains<'_> {
+        DailyChains(self)
+    }
+
+    pub fn minutes(&self) -> MinutesStore<'_> {
+        MinutesStore(self)
     }
 
     pub fn journal(&self) -> Journal<'_> {

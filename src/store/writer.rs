@@ -25,9 +25,10 @@ use super::journal::{EventRow, Head};
 use super::replay::{is_outage, replay};
 use super::spool::{Record, Spool, SpoolError, SpoolFile, StoredEvent};
 use crate::domain::{SessionId, SessionState};
-use crate::journal::chain::{Linked, link};
+use crate::journal::chain::{Linked, link_by};
 use crate::journal::{
-    Actor, Durability, Envelope, Event, HeadSigner, HeadStatement, NewEvent, SignPurpose, sign_head,
+    Actor, Durability, Envelope, Event, HashAlgorithm, HeadSigner, HeadStatement, NewEvent,
+    SignPurpose, sign_head,
 };
 
 /// Events of one transaction, so that the first caller does not wait for all the others.
@@ -122,6 +123,8 @@ pub(super) struct Writer<B, F> {
     signer: Arc<dyn HeadSigner>,
     /// Ends of the chains as committed, or as the spool will have them.
     heads: Heads,
+    /// What binds them; forgotten together with them.
+    algorithms: HashMap<SessionId, HashAlgorithm>,
     /// None: an outage is an error.
     spool: Option<Spool<F>>,
     mode: Mode,
@@ -138,7 +141,9 @@ impl<B: Books, F: SpoolFile> Writer<B, F> {
         counted: Arc<Counted>,
     ) -> Self {
         let heads = HashMap::new();
-        let mut writer = Self { books, signer, heads, spool, mode: Mode::Direct, told, counted };
+        let algorithms = HashMap::new();
+        let mode = Mode::Direct;
+        let mut writer = Self { books, signer, heads, algorithms, spool, mode, told, counted };
         if writer.spool.as_ref().is_some_and(|spool| !spool.is_empty()) {
             writer.tell(true);
             writer.mode = Mode::Draining;
@@ -225,6 +230,7 @@ impl<B: Books, F: SpoolFile> Writer<B, F> {
             Ok(()) => {
                 if self.heads.len() >= MAX_HEADS {
                     self.heads.clear();
+                    self.algorithms.retain(|session, _| heads.contains_key(session));
                 }
                 self.heads.extend(heads);
                 placed.into_iter().for_each(Placed::answer);
@@ -398,15 +404,29 @@ impl<B: Books, F: SpoolFile> Writer<B, F> {
                 }]
             }
         };
+        let algorithm = self.algorithm(call.session).await?;
         let mut placed = Vec::with_capacity(events.len());
         for event in events {
-            let linked = link(head.seq + 1, head.hash, event)
+            let linked = link_by(algorithm, head.seq + 1, head.hash, event)
                 .map_err(|e| StoreError::Invalid(e.to_string()))?;
             head = Head { seq: linked.envelope.seq, hash: linked.envelope.hash };
             placed.push(linked);
         }
         heads.insert(call.session, head);
         Ok(placed)
+    }
+
+    /// Known wherever the head is.
+    async fn algorithm(&mut self, session: SessionId) -> Result<HashAlgorithm, StoreError> {
+        if let Some(known) = self.algorithms.get(&session) {
+            return Ok(*known);
+        }
+        if !matches!(self.mode, Mode::Direct) {
+            return Err(StoreError::Unavailable("the database is away".into()));
+        }
+        let read = self.books.algorithm(session).await?;
+        self.algorithms.insert(session, read);
+        Ok(read)
     }
 
     fn go_away(&mut self, error: &StoreError) {

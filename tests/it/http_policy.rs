@@ -88,6 +88,23 @@ const TABLE: &[(&str, &str, [u16; 8])] = &[
     ("GET",  "/api/archive/{id}/attendance.csv",      [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
     ("GET",  "/api/archive/{id}/attendance.json",     [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
     ("POST", "/api/archive/{id}/render",              [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/archive/{id}/minutes",             [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
+    ("PUT",  "/api/archive/{id}/minutes",             [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/archive/{id}/minutes/versions",    [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
+    ("POST", "/api/archive/{id}/minutes/submit",      [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/archive/{id}/minutes/confirm",     [NO,   409,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/archive/{id}/minutes/return",      [NO,   409,  OUT,  OUT,  409,  OUT,  OUT,  OUT]),
+    ("POST", "/api/archive/{id}/minutes/objections",  [NO,   409,  409,  409,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/archive/{id}/minutes/objections/{objection}/answer",
+                                                      [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/archive/{id}/minutes/seal",        [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("POST", "/api/archive/{id}/minutes/corrections", [NO,   409,  409,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/archive/{id}/minutes.docx",        [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/archive/{id}/minutes.pdf",         [NO,   409,  409,  409,  409,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/orgs/{id}/minutes-policy",         [NO,   200,  200,  OUT,  200,  OUT,  OUT,  OUT]),
+    ("PUT",  "/api/orgs/{id}/minutes-policy",         [NO,   200,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/orgs/{id}/daily-chain",            [NO,   200,  200,  OUT,  200,  OUT,  OUT,  OUT]),
+    ("GET",  "/api/orgs/{id}/daily-chain.jsonl",      [NO,   404,  404,  OUT,  404,  OUT,  OUT,  OUT]),
     ("GET",  "/media/{id}/recording.mp4",             [NO,   404,  404,  404,  404,  OUT,  OUT,  OUT]),
     ("GET",  "/media/{id}/poster.jpg",                [NO,   404,  404,  404,  404,  OUT,  OUT,  OUT]),
     ("POST", "/api/sessions/{id}/open",               [NO,   200,  OUT,  OUT,  OUT,  OUT,  OUT,  OUT]),
@@ -124,6 +141,17 @@ fn body_of(app: &TestApp, path: &str, role: usize) -> Value {
         "/api/sessions/{id}/knock/{person}" => json!({ "admit": "observer" }),
         "/api/sessions/{id}/cancel" => json!({ "reason": "改期" }),
         "/api/orgs/{id}/rules" => json!({ "text": "" }),
+        "/api/archive/{id}/minutes" => json!({ "sections": [] }),
+        "/api/archive/{id}/minutes/submit" | "/api/archive/{id}/minutes/confirm" => json!({
+            "digest": "0".repeat(64), "name": "x", "password": "not this one",
+        }),
+        "/api/archive/{id}/minutes/return" => json!({ "reason": "补充" }),
+        "/api/archive/{id}/minutes/objections"
+        | "/api/archive/{id}/minutes/objections/{objection}/answer" => json!({ "text": "异议" }),
+        "/api/archive/{id}/minutes/corrections" => {
+            json!({ "section": "place", "text": "会议室", "reason": "笔误" })
+        }
+        "/api/orgs/{id}/minutes-policy" => json!({ "objection_days": 3 }),
         "/api/network/probe" => json!({ "sdp": "v=0", "way": "udp" }),
         "/api/orgs" => json!({
             "parent_id": app.account("observer").org_id, "name": "机关党总支",
@@ -171,7 +199,7 @@ async fn every_route_for_every_role() {
                 _ => session.clone(),
             };
             let mut target = path.replace("{id}", &id).replace("{ballot}", &session);
-            target = target.replace("{digest}", &"0".repeat(64));
+            target = target.replace("{digest}", &"0".repeat(64)).replace("{objection}", "x");
             target = target.replace("{person}", &app.account("member3").person_id.to_string());
             if path.ends_with(".svg") {
                 target += "?code=x";

@@ -77,10 +77,16 @@ impl TestApp {
 
     /// On an empty PostgreSQL database.
     pub async fn start_on_postgres(url: &str) -> Self {
+        Self::start_on_postgres_with(url, None).await
+    }
+
+    /// Another role migrates than serves.
+    pub async fn start_on_postgres_with(url: &str, migration_url: Option<&str>) -> Self {
         let (folder, mut config) = config();
         config.database_url = Some(url.to_owned());
+        config.migration_url = migration_url.map(str::to_owned);
         config.data.prepare().unwrap();
-        let store = Store::connect(url, None).await.unwrap();
+        let store = Store::connect(url, migration_url).await.unwrap();
         demo::ensure(&store, &config, &Clock::fixed(NOW_US)).await.unwrap();
         store.close().await;
         Self::run(folder, config, Clock::fixed(NOW_US)).await
@@ -145,6 +151,16 @@ impl TestApp {
         let welcome = page.hello(grant["token"].as_str().unwrap(), None).await;
         assert_eq!(welcome["reply"]["kind"], "welcome", "{welcome}");
         (page, welcome["reply"].clone())
+    }
+
+    /// Signing and queueing follow the good-bye of a meeting.
+    pub async fn until_ended(&self, id: &str) {
+        let finished = async {
+            while self.server.app.rooms.running().contains(&id.parse().unwrap()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), finished).await.unwrap();
     }
 
     /// The server ends in good order and another one begins on its data.

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use yuntang::domain::MemberClass;
 use yuntang::journal::attendance::read_file;
 use yuntang::journal::verify::Flaw;
-use yuntang::journal::{Envelope, Event, Header, Place, SignPurpose, Tampered, sha256, verify};
+use yuntang::journal::{
+    Envelope, Event, HashAlgorithm, Header, Place, SignPurpose, Tampered, sha256, verify,
+};
 
 use crate::journal_support::{
     TestKey, chain, entry, file, header, id, join, leave, new_event, signed_head,
@@ -14,10 +16,17 @@ use crate::journal_support::{
 /// version 2 and keeps this.
 const VECTOR_V1: &str = include_str!("fixtures/journal_v1.jsonl");
 
+/// The same meeting bound by SM3; `openssl dgst -sm3` gives the same hashes.
+const VECTOR_V1_SM3: &str = include_str!("fixtures/journal_v1_sm3.jsonl");
+
 fn small() -> (Header, Vec<Envelope>) {
+    small_by(HashAlgorithm::Sha256)
+}
+
+fn small_by(hash_algorithm: HashAlgorithm) -> (Header, Vec<Envelope>) {
     let key = TestKey::new(7);
     let roster = vec![entry(1, MemberClass::Full), entry(2, MemberClass::Probationary)];
-    let header = header(id(1), roster, &key);
+    let header = Header { hash_algorithm, ..header(id(1), roster, &key) };
     let mut events = vec![
         new_event(-1800, Event::SessionOpened),
         new_event(-60, join(1, 11, "desktop")),
@@ -52,6 +61,28 @@ fn format_version_1_stays_verifiable() {
     assert_eq!(verified.signed_heads, [(7, SignPurpose::Closed)]);
     let read = read_file(VECTOR_V1.as_bytes(), None).unwrap();
     assert_eq!((read.header, read.events), small());
+}
+
+#[test]
+fn a_journal_bound_by_sm3_says_so_and_stays_verifiable() {
+    let (header, events) = small_by(HashAlgorithm::Sm3);
+    assert_eq!(file(&header, &events, &TestKey::new(7)), VECTOR_V1_SM3);
+    let verified = check(VECTOR_V1_SM3).unwrap();
+    assert_eq!((verified.hash_algorithm, verified.events), (HashAlgorithm::Sm3, 8));
+    // Claiming the other hash breaks it at the header, an unknown one is named.
+    let claimed = VECTOR_V1_SM3.replacen("\"hash_algorithm\":\"sm3\",", "", 1);
+    assert!(matches!(check(&claimed), Err(Tampered { place: Place::Header, flaw: Flaw::Hash })));
+    let unknown = VECTOR_V1_SM3.replacen("\"sm3\"", "\"md5\"", 1);
+    assert_eq!(check(&unknown).unwrap_err().to_string(), "header: hash algorithm md5 is not known");
+}
+
+#[test]
+fn a_flipped_byte_in_a_journal_bound_by_sm3_is_found() {
+    for at in (0..VECTOR_V1_SM3.len()).step_by(7) {
+        let mut bytes = VECTOR_V1_SM3.as_bytes().to_vec();
+        bytes[at] ^= 1;
+        assert!(verify(&bytes[..], None, |_| {}).is_err(), "byte {at}");
+    }
 }
 
 #[test]

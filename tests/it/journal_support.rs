@@ -8,7 +8,7 @@ use yuntang::domain::{
     EndpointId, MeetingKind, MemberClass, PersonId, Policy, Roster, RosterEntry, SessionId,
     rights_of,
 };
-use yuntang::journal::chain::{header_hash, link};
+use yuntang::journal::chain::{header_hash, link_by};
 use yuntang::journal::{
     Actor, Envelope, Event, FORMAT_VERSION, HeadSigner, HeadStatement, Header, NewEvent,
     SignPurpose, public_key_hex, sign_head, verify,
@@ -67,6 +67,7 @@ pub fn header(session: SessionId, roster: Vec<RosterEntry>, key: &dyn HeadSigner
         roster: Roster(roster),
         policy: Policy::default(),
         rules_version: 1,
+        hash_algorithm: Default::default(),
         installation: "test".into(),
         installation_key: public_key_hex(key),
     }
@@ -140,7 +141,8 @@ pub fn chain(header: &Header, events: Vec<NewEvent>) -> Vec<Envelope> {
     let mut prev = header_hash(header).unwrap();
     let mut out = Vec::new();
     for event in events {
-        let envelope = link(out.len() as u64 + 1, prev, event).unwrap().envelope;
+        let algorithm = header.hash_algorithm;
+        let envelope = link_by(algorithm, out.len() as u64 + 1, prev, event).unwrap().envelope;
         prev = envelope.hash;
         out.push(envelope);
     }

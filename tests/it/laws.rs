@@ -120,8 +120,11 @@ fn no_source_file_passes_800_lines() {
     for ending in [".rs", ".ts", ".vue", ".mjs"] {
         files_below(root(), ending, &mut files);
     }
+    // The words of a language are a table of data.
+    let words = root().join("web-client/src/i18n");
     let long: Vec<String> = files
         .iter()
+        .filter(|path| !path.starts_with(&words))
         .map(|path| (path, fs::read_to_string(path).unwrap_or_default().lines().count()))
         .filter(|(_, lines)| *lines > 800)
         .map(|(path, lines)| format!("{} {lines}", path.display()))

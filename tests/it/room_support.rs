@@ -153,6 +153,7 @@ fn setup(id: SessionId) -> RoomSetup {
         kind: MeetingKind::BranchAssembly,
         title: "支部党员大会".into(),
         org_name: "第一党支部".into(),
+        hash_algorithm: Default::default(),
         planned_start_us: NOW,
         agenda: vec![AgendaItem { title: "学习".into() }],
         roster: Roster((1..=5).map(entry).collect()),

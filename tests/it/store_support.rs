@@ -63,7 +63,7 @@ impl Drop for TestDb {
 
 /// Debian's server on a socket in a temporary folder. A shell holds it and stops it, and removes the
 /// folder, when its standard input ends: that is when this process does, however it ends.
-struct Postgres {
+pub struct Postgres {
     socket: String,
     shell: Child,
     words: BufReader<ChildStdout>,
@@ -131,7 +131,7 @@ pub fn installed() -> bool {
 }
 
 impl Postgres {
-    fn running() -> &'static Self {
+    pub fn running() -> &'static Self {
         static SERVER: OnceLock<Postgres> = OnceLock::new();
         SERVER.get_or_init(Self::start)
     }
@@ -170,8 +170,12 @@ impl Postgres {
         Self { socket, shell, words }
     }
 
-    fn url(&self, database: &str) -> String {
-        format!("postgres://yuntang@localhost/{database}?host={}", self.socket)
+    pub fn url(&self, database: &str) -> String {
+        self.url_as("yuntang", database)
+    }
+
+    pub fn url_as(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}@localhost/{database}?host={}", self.socket)
     }
 }
 

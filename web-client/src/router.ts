@@ -26,6 +26,7 @@ const routes: RouteRecordRaw[] = [
   { path: "/s/:id", component: () => import("./room/MeetingPage.vue"), meta: { title: "lobby.title", bare: true }, props: true },
   { path: "/site/:id", component: () => import("./room/SitePage.vue"), meta: { title: "site.title", bare: true }, props: true },
   { path: "/checkin/:id", component: () => import("./room/CheckinPage.vue"), meta: { title: "checkin.title", bare: true }, props: true },
+  { path: "/archive/:id/minutes", component: () => import("./archive/minutes/MinutesPage.vue"), meta: { title: "minutes.title" }, props: true },
   { path: "/archive/:id", component: () => import("./archive/ArchivePage.vue"), meta: { title: "archive.title" }, props: true },
   ...(import.meta.env.DEV
     ? [{ path: "/dev/gallery", component: () => import("./dev/GalleryPage.vue"), meta: { bare: true, open: true } }]

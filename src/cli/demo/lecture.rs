@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{DAY_US, DemoSession, Failure, START_HOUR_UTC_US, account_id, fixed, person_id, table};
-use crate::app::installation_id;
 use crate::app::opening::Books;
+use crate::app::{hash_algorithm, installation_id};
 use crate::auth::{InstallationKey, StreamClaims, StreamKind, StreamTokens};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -103,6 +103,7 @@ async fn open(
         machine: &MachineClock::system(clock.clone()),
         installation: &installation,
         installation_id: &installation_id(store).await?,
+        hash_algorithm: hash_algorithm(store).await?,
     };
     let rules = crate::domain::rules::Rules::freeze(&[])
         .map_err(|error| Failure::new(error.to_string()))?;

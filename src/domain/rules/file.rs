@@ -435,7 +435,7 @@ mod tests {
             name: "某某支部".into(),
             text: "kinds: {branch_assembly: {quorum: {op: gt}}}".into(),
         };
-        let frozen = Rules::freeze(&[strict.clone()]).unwrap();
+        let frozen = Rules::freeze(std::slice::from_ref(&strict)).unwrap();
         assert_eq!(Rules::thaw(&frozen.whole.to_string()).unwrap(), frozen.rules);
         assert_eq!(frozen.rules, Rules::load(&[&strict.text]).unwrap());
         let bad =

@@ -10,6 +10,7 @@ mod archive;
 mod attendance;
 mod ballots;
 mod ids;
+mod minutes;
 mod operation;
 mod orgs;
 mod sessions;
@@ -34,6 +35,7 @@ fn all() -> Vec<Described> {
         orgs::operations(),
         attendance::operations(),
         archive::operations(),
+        minutes::operations(),
         system::operations(),
     ]
     .into_iter()

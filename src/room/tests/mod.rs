@@ -62,6 +62,7 @@ pub fn setup() -> RoomSetup {
         kind: MeetingKind::BranchAssembly,
         title: "第三季度支部党员大会".into(),
         org_name: "第一党支部".into(),
+        hash_algorithm: Default::default(),
         planned_start_us: WALL,
         agenda: vec![AgendaItem { title: "学习".into() }, AgendaItem { title: "讨论".into() }],
         roster: Roster((1..=6).map(entry).collect()),

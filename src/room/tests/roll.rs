@@ -69,6 +69,7 @@ impl World {
             rules_version: 1,
             installation: String::new(),
             installation_key: String::new(),
+            hash_algorithm: crate::journal::HashAlgorithm::default(),
         });
         self.envelopes().iter().for_each(|e| fold.push(e));
         fold.report(Some(self.now))

@@ -46,7 +46,7 @@ pub fn test() -> Result<(), String> {
     steps.step("unit, property and integration tests", 900, || {
         finish(cargo(&["test", "--workspace", "--no-fail-fast"]))
     });
-    steps.step("end to end", 900, || end_to_end(&[]));
+    steps.step("end to end", 1_200, || end_to_end(&[]));
     steps.step("soak, three minutes", 600, soak::short);
     steps.close()
 }

@@ -31,6 +31,8 @@ pub const TEST: &[&str] = &[
     "firefox-esr",
     "iproute2",
     "nftables",
+    // pdftotext
+    "poppler-utils",
     "postgresql-15",
     // Clients by others: PyAV and aiortc.
     "python3-venv",

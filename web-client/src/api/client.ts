@@ -2,6 +2,7 @@
 import type { ErrorCode, Scan } from "@/protocol/generated/protocol";
 import { RequestError } from "@/protocol/errors";
 import type { AttendanceList, Change, KnownSite, Knocked, LeaveKind, LeaveRequest, SiteGrant } from "./attendance";
+import type { Minutes, MinutesVersion, Signature } from "./minutes";
 import type {
   Archive,
   JoinGrant,
@@ -137,6 +138,20 @@ export const api = {
   answerKnock: (session: string, person: string, admit: "observer" | "member" | "refuse", reason: string) =>
     call<void>("POST", `/api/sessions/${id(session)}/knock/${id(person)}`, { admit, reason }),
   attendanceCsv: (session: string) => `/api/archive/${id(session)}/attendance.csv`,
+  minutes: (session: string) => get<Minutes>(`/api/archive/${id(session)}/minutes`),
+  minutesVersions: (session: string) => list<MinutesVersion>(`/api/archive/${id(session)}/minutes/versions`),
+  saveMinutes: (session: string, base: string | null, sections: { key: string; body: string }[]) =>
+    call<Minutes>("PUT", `/api/archive/${id(session)}/minutes`, { base, sections }),
+  submitMinutes: (session: string, signature: Signature) => call<Minutes>("POST", `/api/archive/${id(session)}/minutes/submit`, signature),
+  confirmMinutes: (session: string, signature: Signature) => call<Minutes>("POST", `/api/archive/${id(session)}/minutes/confirm`, signature),
+  returnMinutes: (session: string, reason: string) => call<Minutes>("POST", `/api/archive/${id(session)}/minutes/return`, { reason }),
+  objectToMinutes: (session: string, text: string) => call<Minutes>("POST", `/api/archive/${id(session)}/minutes/objections`, { text }),
+  answerObjection: (session: string, objection: string, text: string) =>
+    call<Minutes>("POST", `/api/archive/${id(session)}/minutes/objections/${id(objection)}/answer`, { text }),
+  sealMinutes: (session: string) => call<Minutes>("POST", `/api/archive/${id(session)}/minutes/seal`),
+  correctMinutes: (session: string, section: string, text: string, reason: string) =>
+    call<Minutes>("POST", `/api/archive/${id(session)}/minutes/corrections`, { section, text, reason }),
+  minutesFile: (session: string, form: "pdf" | "docx") => `/api/archive/${id(session)}/minutes.${form}`,
   attendanceFile: (session: string) => `/api/archive/${id(session)}/attendance.xlsx`,
   journalFile: (session: string) => `/api/archive/${id(session)}/journal.jsonl`,
 };

@@ -34,6 +34,8 @@ export interface SessionCard {
   declared_closed_us?: number | null;
   counts?: Counts | null;
   my_role?: Role | null;
+  /** Of a meeting that is over. */
+  minutes?: { state: "draft" | "recorder_submitted" | "chair_confirmed" | "sealed"; overdue: boolean } | null;
   /** A view of the recording, or whether there is one. */
   recording?: RecordingView | RecordingView["state"] | boolean | null;
 }

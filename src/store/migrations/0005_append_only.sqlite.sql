@@ -1,0 +1,12 @@
+CREATE TRIGGER minutes_versions_no_update BEFORE UPDATE ON minutes_versions
+BEGIN SELECT RAISE(ABORT, 'journal is append-only'); END;
+CREATE TRIGGER minutes_versions_no_delete BEFORE DELETE ON minutes_versions
+BEGIN SELECT RAISE(ABORT, 'journal is append-only'); END;
+CREATE TRIGGER daily_chains_no_update BEFORE UPDATE ON daily_chains
+BEGIN SELECT RAISE(ABORT, 'journal is append-only'); END;
+CREATE TRIGGER daily_chains_no_delete BEFORE DELETE ON daily_chains
+BEGIN SELECT RAISE(ABORT, 'journal is append-only'); END;
+CREATE TRIGGER daily_entries_no_update BEFORE UPDATE ON daily_entries
+BEGIN SELECT RAISE(ABORT, 'journal is append-only'); END;
+CREATE TRIGGER daily_entries_no_delete BEFORE DELETE ON daily_entries
+BEGIN SELECT RAISE(ABORT, 'journal is append-only'); END;
